@@ -1,0 +1,200 @@
+// Package entity defines the records that Ostiary stores, their keys and their encoding. It holds no rules: those are
+// directory's, the only writer.
+//
+// Keys are keyenc tuples. Four planes, each with one first part:
+//
+//	("id", "account", account)               Account        what decisions are made from; the snapshot watches this plane
+//	("id", "user", account, userID)          User
+//	("id", "group", account, groupID)        Group
+//	("id", "role", account, roleID)          Role
+//	("id", "policy", account, policyID)      Policy         customer managed, with its versions
+//	("id", "key", accessKeyID)               AccessKey      long-term keys of users and of the root user
+//	("id", "epoch", account)                 Epoch          rewritten whenever documents shared by several principals change
+//
+//	("ix", "name", account, kind, name)      Ref            unique names without case: name is folded with FoldName
+//	("ix", "uid", uniqueID)                  Ref            AIDA…, AROA…, AGPA…, ANPA… to account and kind
+//	("ix", "alias", alias)                   Ref            account aliases, unique over the installation
+//	("ix", "count", account, kind)           Count          how many there are, for quotas
+//
+//	("use", "key", accessKeyID)              Usage          last use; outside the snapshot's watch, coalesced, lossy by minutes
+//	("use", "role", account, roleID)         Usage
+//
+//	("out", time, eventID)                   (an event)     the outbox: events committed with their write, moved to the trail
+//
+//	("sys", name)                            (several)      format version, store ID, wrapped key ring, operator token's hash
+//
+// Records refer to each other by unique ID; a customer managed policy too. AWS managed policies are not stored: their IDs
+// come from the catalog and begin with [AWSManagedPrefix]. A value is one version byte and JSON; see [Encode].
+package entity
+
+import (
+	"strings"
+	"time"
+)
+
+// Kind names a kind of entity in keys and references.
+type Kind string
+
+// The kinds.
+const (
+	KindAccount   Kind = "account"
+	KindUser      Kind = "user"
+	KindGroup     Kind = "group"
+	KindRole      Kind = "role"
+	KindPolicy    Kind = "policy"
+	KindAccessKey Kind = "key"
+)
+
+// Prefixes of unique IDs (S4 section 34).
+const (
+	PrefixUser         = "AIDA"
+	PrefixGroup        = "AGPA"
+	PrefixRole         = "AROA"
+	PrefixPolicy       = "ANPA"
+	PrefixLongTermKey  = "AKIA"
+	PrefixTemporaryKey = "ASIA"
+
+	// AWSManagedPrefix begins the IDs of AWS managed policies; the generator of customer policy IDs never makes it.
+	AWSManagedPrefix = "ANPAI"
+)
+
+// Account is one account and its root user. The root user's unique ID is the account ID.
+type Account struct {
+	ID        string
+	Name      string         `json:",omitempty"`
+	Email     string         `json:",omitempty"`
+	Alias     string         `json:",omitempty"`
+	CreatedAt time.Time      // UTC, whole seconds, as all times here
+	RootKeys  []string       `json:",omitempty"` // access key IDs, oldest first
+	Suspended bool           `json:",omitempty"`
+	Quotas    map[string]int `json:",omitempty"` // the operator's overrides, by quota name
+}
+
+// Tag is a key with a value. Keys are unique without case in one entity; the case given is kept.
+type Tag struct {
+	Key   string
+	Value string
+}
+
+// InlinePolicy is a document embedded in one principal.
+type InlinePolicy struct {
+	Name     string
+	Document string // as the user wrote it
+}
+
+// Grants is what a user, group or role carries.
+type Grants struct {
+	Attached []string       `json:",omitempty"` // policy IDs, in the order of attachment
+	Inline   []InlinePolicy `json:",omitempty"` // sorted by name
+	Boundary string         `json:",omitempty"` // policy ID; never set for groups
+}
+
+// User is an IAM user.
+type User struct {
+	ID        string
+	Account   string
+	Name      string
+	Path      string // begins and ends with a slash
+	CreatedAt time.Time
+	Tags      []Tag `json:",omitempty"`
+	Grants
+	Groups []string `json:",omitempty"` // group IDs, in the order of joining
+	Keys   []string `json:",omitempty"` // access key IDs, oldest first
+}
+
+// Group is an IAM group. Its members are found in the users' records.
+type Group struct {
+	ID        string
+	Account   string
+	Name      string
+	Path      string
+	CreatedAt time.Time
+	Grants
+	Members int `json:",omitempty"` // how many users have it in Groups
+}
+
+// Role is an IAM role.
+type Role struct {
+	ID          string
+	Account     string
+	Name        string
+	Path        string
+	CreatedAt   time.Time
+	Description string        `json:",omitempty"`
+	MaxSession  time.Duration // 1 h to 12 h, whole seconds
+	// Trust is the trust policy as the user wrote it, except that the ARN of a user or role in a Principal or NotPrincipal
+	// element stands replaced by that entity's unique ID. Readers put the ARN back as long as the entity exists (S2 section B).
+	Trust         string
+	Tags          []Tag  `json:",omitempty"`
+	ServiceLinked string `json:",omitempty"` // the service principal of a service-linked role
+	Grants
+}
+
+// PolicyVersion is one version of a customer managed policy.
+type PolicyVersion struct {
+	Number    int // 3 is shown as v3
+	Document  string
+	CreatedAt time.Time
+}
+
+// Policy is a customer managed policy.
+type Policy struct {
+	ID           string
+	Account      string
+	Name         string
+	Path         string
+	Description  string `json:",omitempty"`
+	CreatedAt    time.Time
+	UpdatedAt    time.Time
+	Tags         []Tag           `json:",omitempty"`
+	Default      int             // number of the default version
+	Next         int             // number that the next version will get; numbers are never used again
+	Versions     []PolicyVersion // oldest first
+	Attachments  int             `json:",omitempty"` // to users, groups and roles
+	BoundaryUses int             `json:",omitempty"` // as a permissions boundary of users and roles
+}
+
+// DefaultDocument returns the text of the default version.
+func (p *Policy) DefaultDocument() string {
+	for i := range p.Versions {
+		if p.Versions[i].Number == p.Default {
+			return p.Versions[i].Document
+		}
+	}
+	return ""
+}
+
+// AccessKey is a long-term access key.
+type AccessKey struct {
+	ID        string
+	Account   string
+	User      string // user ID; the account ID for the root user
+	Sealed    []byte // the secret, sealed under the key ring
+	Inactive  bool   `json:",omitempty"`
+	CreatedAt time.Time
+}
+
+// Epoch is rewritten, with a new revision, by every change to a group's grants, to the default version of a managed policy
+// or to whatever else several principals share. A decision relies on a principal's own record and on its account's epoch.
+type Epoch struct{}
+
+// Ref is the value of an index record.
+type Ref struct {
+	Account string
+	Kind    Kind
+	ID      string
+}
+
+// Count is how many entities of a kind an account has.
+type Count struct{ N int }
+
+// Usage is the last use of a key or role.
+type Usage struct {
+	At      time.Time
+	Service string
+	Region  string
+}
+
+// FoldName maps a name to the form in which names are compared: IAM names are unique without regard to case (S4-F).
+// Names are ASCII.
+func FoldName(name string) string { return strings.ToLower(name) }

@@ -1,0 +1,165 @@
+// Package fault holds the one error type that crosses package borders inside Ostiary.
+//
+// An [Error] has a kind from a closed list, the subject it speaks of, a message that may be shown to the caller (AWS's
+// sentence where AWS has one) and a cause that may not. Kinds say what went wrong in the domain's words; they are not AWS
+// error codes: each service maps kinds to its own codes at the edge, in one table. An error that is no *Error is
+// [Internal], and nothing of its text is ever shown.
+package fault
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind classifies an error. A Kind is itself an error, so that errors.Is(err, fault.NotFound) works.
+type Kind uint8
+
+// The closed list of kinds. [Kinds] walks it.
+const (
+	Internal Kind = iota // anything unforeseen; shows nothing
+
+	// What the request says.
+	Invalid           // a parameter breaks a rule of the model (ValidationError)
+	InvalidInput      // a parameter is well formed but not acceptable here (InvalidInput, InvalidParameterValue)
+	MalformedDocument // a policy document that cannot be read or is not valid for its use
+	MalformedInput    // the request cannot be decoded at all
+	UnknownOperation  // no such action or version
+	Unbuilt           // the operation is known and not built yet
+	TooLarge          // the request is larger than the limit
+	MarkerInvalid     // a pagination marker this server did not give out
+
+	// What the state says.
+	NotFound             // the named thing does not exist
+	Exists               // the name is taken
+	DeleteConflict       // the thing is still in use
+	LimitExceeded        // a quota would be passed
+	Unmodifiable         // the thing may not be changed by this caller (service-linked roles, AWS managed policies)
+	NotAttachable        // the policy may not be attached to this kind of entity
+	Conflict             // somebody else changed the thing at the same moment
+	TemporarilyUnchanged // the thing is in a state in which it cannot be changed right now
+	ReportMissing        // a report was asked for that was not generated
+	ReportExpired        // the report is too old
+	ReportInProgress     // the report is being generated
+
+	// Who calls.
+	MissingAuthentication // no credentials in the request
+	IncompleteSignature   // the signature's parts do not add up
+	UnknownKey            // no such access key, or it is inactive, or its token does not belong to it
+	BadSignature          // the signature is not the one computed here
+	SignatureExpired      // the signature's time is outside the window
+	ExpiredCredentials    // temporary credentials past their time
+	OptInRequired         // the caller's account is closed or suspended
+
+	// May they.
+	Denied // the decision was deny
+
+	// Sessions and federation.
+	PackedPolicyTooLarge // session policies and tags do not fit
+	RegionDisabled       // the endpoint is not active for the account
+	RejectedClaim        // the identity provider's statement does not allow this
+	InvalidIdentityToken // the token or assertion cannot be accepted
+	InvalidMessage       // an encoded authorization message that cannot be decoded
+
+	// The machine.
+	Throttled   // too many requests
+	Unavailable // a part that is needed cannot be reached; try again
+	Stale       // internal: what the decision relied on has changed; authorize again
+
+	kindCount
+)
+
+var kindNames = [kindCount]string{
+	Internal: "internal", Invalid: "invalid", InvalidInput: "invalid input", MalformedDocument: "malformed document",
+	MalformedInput: "malformed input", UnknownOperation: "unknown operation", Unbuilt: "not built", TooLarge: "too large",
+	MarkerInvalid: "invalid marker",
+	NotFound:      "not found", Exists: "exists", DeleteConflict: "delete conflict", LimitExceeded: "limit exceeded",
+	Unmodifiable: "unmodifiable", NotAttachable: "not attachable", Conflict: "conflict", TemporarilyUnchanged: "temporarily unmodifiable",
+	ReportMissing: "report missing", ReportExpired: "report expired", ReportInProgress: "report in progress",
+	MissingAuthentication: "missing authentication", IncompleteSignature: "incomplete signature", UnknownKey: "unknown key",
+	BadSignature: "bad signature", SignatureExpired: "signature expired", ExpiredCredentials: "expired credentials", OptInRequired: "opt-in required",
+	Denied:               "denied",
+	PackedPolicyTooLarge: "packed policy too large", RegionDisabled: "region disabled", RejectedClaim: "rejected claim",
+	InvalidIdentityToken: "invalid identity token", InvalidMessage: "invalid message",
+	Throttled: "throttled", Unavailable: "unavailable", Stale: "stale",
+}
+
+// Error makes a Kind usable as a target of errors.Is.
+func (k Kind) Error() string { return k.String() }
+
+func (k Kind) String() string {
+	if k < kindCount {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Kinds returns every kind, for the tests that hold each service's table to the list.
+func Kinds() []Kind {
+	all := make([]Kind, kindCount)
+	for i := range all {
+		all[i] = Kind(i)
+	}
+	return all
+}
+
+// Error is the one internal error type.
+type Error struct {
+	Kind    Kind
+	Subject string // what it speaks of: a parameter, an entity's name; for logs and for the edge's tables; may be empty
+	Message string // shown to the caller, a whole sentence in AWS's words; must be empty for Internal
+	Cause   error  // never shown; may be nil
+}
+
+// Error is for logs; callers are shown Message only.
+func (e *Error) Error() string {
+	s := e.Kind.String()
+	if e.Subject != "" {
+		s += " " + e.Subject
+	}
+	if e.Message != "" {
+		s += ": " + e.Message
+	}
+	if e.Cause != nil {
+		s += ": " + e.Cause.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Cause }
+
+// Is reports whether target is e's kind.
+func (e *Error) Is(target error) bool {
+	k, ok := target.(Kind)
+	return ok && k == e.Kind
+}
+
+// New returns an error of kind k whose message is made from format.
+func New(k Kind, format string, args ...any) *Error {
+	return &Error{Kind: k, Message: fmt.Sprintf(format, args...)}
+}
+
+// Wrap returns an internal error that says which step failed: "opening the store: permission denied".
+// It keeps the kind of a cause that has one. A nil cause gives nil.
+func Wrap(cause error, step string) error {
+	if cause == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", step, cause)
+}
+
+// KindOf returns the kind of the first *Error in err's tree, and Internal where there is none.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return Internal
+}
+
+// MessageOf returns the text that may be shown for err; it is empty where there is none to show.
+func MessageOf(err error) string {
+	if e, ok := errors.AsType[*Error](err); ok && e.Kind != Internal {
+		return e.Message
+	}
+	return ""
+}
