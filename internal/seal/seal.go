@@ -1,0 +1,261 @@
+// Package seal keeps secrets unreadable where they are stored or handed out: access-key secrets, TOTP seeds, private keys,
+// session tokens.
+//
+// A [Ring] holds several keys, one of them current. Everything is sealed under the current key; everything sealed under any
+// key of the ring opens. A sealed value is bound to a [Purpose] and to associated data, so that a value copied to another
+// place or record does not open there. The form of a sealed value:
+//
+//	version   1 byte, 1
+//	key ID    4 bytes, big-endian: which key of the ring
+//	nonce     24 bytes, random
+//	text      AES-256-GCM, with its tag of 16 bytes
+//
+// The AES key comes from the ring's key by HKDF-SHA-256, one for each purpose, and then from the first half of the nonce as
+// in XAES-256-GCM (C2SP), so that random nonces stay safe however many session tokens a key seals. The header and the
+// caller's associated data are authenticated.
+//
+// The ring itself is stored wrapped under a [Master] key, which is never in the store.
+package seal
+
+import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Purpose separates what is sealed for one use from what is sealed for another.
+type Purpose string
+
+// The purposes. The values are part of the stored form.
+const (
+	AccessKeySecret Purpose = "access-key-secret"
+	SessionToken    Purpose = "session-token"
+	TOTPSeed        Purpose = "totp-seed"
+	PrivateKey      Purpose = "private-key"
+	Message         Purpose = "message" // encoded authorization messages, pagination markers
+)
+
+// Overhead is how much longer a sealed value is than its text.
+const Overhead = headerLen + nonceLen + tagLen
+
+const (
+	version   = 1
+	headerLen = 1 + 4
+	keyLen    = 32
+)
+
+// Errors that Open wraps. They say what is wrong for logs; the difference must not be shown to whoever sent the value.
+var (
+	ErrFormat     = errors.New("seal: not a sealed value of a known version")
+	ErrUnknownKey = errors.New("seal: sealed under a key that the ring does not hold")
+	ErrOpen       = errors.New("seal: changed, or sealed for another purpose or place")
+)
+
+// Ring is a set of keys. It is safe for concurrent use; sealing and opening take no lock.
+type Ring struct {
+	mu   sync.Mutex // held by those who replace keys
+	keys atomic.Pointer[keySet]
+}
+
+// keySet is immutable once published.
+type keySet struct {
+	storeID string
+	current uint32
+	byID    map[uint32]*key
+	order   []uint32 // oldest first
+}
+
+type key struct {
+	id      uint32
+	created int64 // Unix seconds
+	secret  [keyLen]byte
+	derived sync.Map // :: Purpose → *cipherKey
+}
+
+// NewRing returns a ring with one key. storeID names the installation the ring belongs to; it travels inside the wrapped
+// ring. random is the source of randomness; nil means crypto/rand.
+func NewRing(storeID string, now time.Time, random io.Reader) (*Ring, error) {
+	if storeID == "" || len(storeID) > maxStoreID {
+		return nil, fmt.Errorf("seal: a store ID has 1 to %d bytes", maxStoreID)
+	}
+	r := new(Ring)
+	r.keys.Store(&keySet{storeID: storeID, byID: map[uint32]*key{}})
+	if err := r.Rotate(now, random); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Rotate adds a new key and makes it current. Older keys go on opening what they sealed.
+func (r *Ring) Rotate(now time.Time, random io.Reader) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.keys.Load()
+	if len(old.order) >= maxKeys {
+		return fmt.Errorf("seal: the ring holds %d keys already; drop one first", maxKeys)
+	}
+	fresh := &key{created: now.Unix()}
+	for fresh.id == 0 || old.byID[fresh.id] != nil {
+		var id [4]byte
+		if err := fill(id[:], random); err != nil {
+			return err
+		}
+		fresh.id = binary.BigEndian.Uint32(id[:])
+	}
+	if err := fill(fresh.secret[:], random); err != nil {
+		return err
+	}
+	next := &keySet{storeID: old.storeID, current: fresh.id, byID: map[uint32]*key{fresh.id: fresh}}
+	for _, id := range old.order {
+		next.byID[id] = old.byID[id]
+	}
+	next.order = append(append(next.order, old.order...), fresh.id)
+	r.keys.Store(next)
+	return nil
+}
+
+// Drop removes a key for good: what it sealed opens nowhere. The current key cannot be dropped.
+func (r *Ring) Drop(id uint32) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.keys.Load()
+	if id == old.current {
+		return errors.New("seal: the current key cannot be dropped")
+	}
+	if old.byID[id] == nil {
+		return ErrUnknownKey
+	}
+	next := &keySet{storeID: old.storeID, current: old.current, byID: map[uint32]*key{}}
+	for _, other := range old.order {
+		if other != id {
+			next.byID[other] = old.byID[other]
+			next.order = append(next.order, other)
+		}
+	}
+	r.keys.Store(next)
+	return nil
+}
+
+// Adopt makes r hold the keys of newer, which another node rotated and stored. Both must belong to one installation.
+// Newer must not be used afterwards for anything that changes it.
+func (r *Ring) Adopt(newer *Ring) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next := newer.keys.Load()
+	if next.storeID != r.keys.Load().storeID {
+		return errors.New("seal: the ring of another installation")
+	}
+	r.keys.Store(next)
+	return nil
+}
+
+// StoreID names the installation that the ring belongs to.
+func (r *Ring) StoreID() string { return r.keys.Load().storeID }
+
+// Key describes a key without its secret.
+type Key struct {
+	ID      uint32
+	Created time.Time
+	Current bool
+}
+
+// Keys describes the ring's keys, oldest first.
+func (r *Ring) Keys() []Key {
+	set := r.keys.Load()
+	all := make([]Key, 0, len(set.order))
+	for _, id := range set.order {
+		all = append(all, Key{ID: id, Created: time.Unix(set.byID[id].created, 0).UTC(), Current: id == set.current})
+	}
+	return all
+}
+
+// KeyOf returns the ID of the key that sealed a value, for the job that seals old values anew. It reports false for
+// anything that is no sealed value.
+func KeyOf(sealed []byte) (id uint32, ok bool) {
+	if len(sealed) < Overhead || sealed[0] != version {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(sealed[1:headerLen]), true
+}
+
+// Seal seals text for purpose. What is given as ad must be given to [Ring.Open] again: put there what says where the value
+// belongs, such as the ID of the record. The error is that of the source of randomness.
+func (r *Ring) Seal(purpose Purpose, text, ad []byte) ([]byte, error) {
+	return r.AppendSeal(make([]byte, 0, Overhead+len(text)), purpose, text, ad)
+}
+
+// AppendSeal is [Ring.Seal] that appends to dst.
+func (r *Ring) AppendSeal(dst []byte, purpose Purpose, text, ad []byte) ([]byte, error) {
+	set := r.keys.Load()
+	k := set.byID[set.current]
+	ck, err := k.forPurpose(purpose)
+	if err != nil {
+		return nil, err
+	}
+	start := len(dst)
+	dst = append(dst, version)
+	dst = binary.BigEndian.AppendUint32(dst, k.id)
+	var nonce [nonceLen]byte
+	if _, err := rand.Read(nonce[:]); err != nil {
+		return nil, fmt.Errorf("seal: reading randomness: %w", err)
+	}
+	dst = append(dst, nonce[:]...)
+	return ck.seal(dst, &nonce, text, bind(dst[start:start+headerLen], ad)), nil
+}
+
+// Open returns the text of a sealed value. Its errors are [ErrFormat], [ErrUnknownKey] and [ErrOpen].
+func (r *Ring) Open(purpose Purpose, sealed, ad []byte) ([]byte, error) {
+	id, ok := KeyOf(sealed)
+	if !ok {
+		return nil, ErrFormat
+	}
+	k := r.keys.Load().byID[id]
+	if k == nil {
+		return nil, ErrUnknownKey
+	}
+	ck, err := k.forPurpose(purpose)
+	if err != nil {
+		return nil, err
+	}
+	nonce := [nonceLen]byte(sealed[headerLen : headerLen+nonceLen])
+	text, err := ck.open(nil, &nonce, sealed[headerLen+nonceLen:], bind(sealed[:headerLen], ad))
+	if err != nil {
+		return nil, ErrOpen
+	}
+	return text, nil
+}
+
+// bind is what is authenticated beside the text. The header has a fixed length, so no two pairs give one result.
+func bind(header, ad []byte) []byte {
+	return append(append(make([]byte, 0, headerLen+len(ad)), header...), ad...)
+}
+
+// forPurpose returns the key for one purpose, derived once.
+func (k *key) forPurpose(purpose Purpose) (*cipherKey, error) {
+	if ck, ok := k.derived.Load(purpose); ok {
+		return ck.(*cipherKey), nil
+	}
+	raw, err := hkdf.Key(sha256.New, k.secret[:], nil, "ostiary seal v1 "+string(purpose), keyLen)
+	if err != nil {
+		return nil, fmt.Errorf("seal: deriving the key for %s: %w", purpose, err)
+	}
+	ck, _ := k.derived.LoadOrStore(purpose, newCipherKey([keyLen]byte(raw)))
+	return ck.(*cipherKey), nil
+}
+
+func fill(buf []byte, random io.Reader) error {
+	if random == nil {
+		random = rand.Reader
+	}
+	if _, err := io.ReadFull(random, buf); err != nil {
+		return fmt.Errorf("seal: reading randomness: %w", err)
+	}
+	return nil
+}
