@@ -11,7 +11,7 @@
 //	("id", "key", accessKeyID)               AccessKey      long-term keys of users and of the root user
 //	("id", "epoch", account)                 Epoch          rewritten whenever documents shared by several principals change
 //
-//	("ix", "name", account, kind, name)      Ref            unique names without case: name is folded with FoldName
+//	("ix", "name", account, kind, name)      NameRef        unique names without case: name is folded with FoldName
 //	("ix", "uid", uniqueID)                  Ref            AIDA…, AROA…, AGPA…, ANPA… to account and kind
 //	("ix", "alias", alias)                   Ref            account aliases, unique over the installation
 //	("ix", "count", account, kind)           Count          how many there are, for quotas
@@ -43,6 +43,9 @@ const (
 	KindRole      Kind = "role"
 	KindPolicy    Kind = "policy"
 	KindAccessKey Kind = "key"
+
+	// KindPolicyVersion is counted only: all stored versions of an account's customer managed policies.
+	KindPolicyVersion Kind = "version"
 )
 
 // Prefixes of unique IDs (S4 section 34).
@@ -70,7 +73,8 @@ type Account struct {
 	Quotas    map[string]int `json:",omitempty"` // the operator's overrides, by quota name
 }
 
-// Tag is a key with a value. Keys are unique without case in one entity; the case given is kept.
+// Tag is a key with a value. Keys of one user or role are unique without case, and the case given is kept; those of a policy
+// are unique with case ("Tags for IAM resources", Case sensitivity).
 type Tag struct {
 	Key   string
 	Value string
@@ -164,6 +168,9 @@ func (p *Policy) DefaultDocument() string {
 	return ""
 }
 
+// AccessKeyPurpose is the purpose under which the secrets of access keys are sealed; the associated data is the key's ID.
+const AccessKeyPurpose = "access-key"
+
 // AccessKey is a long-term access key.
 type AccessKey struct {
 	ID        string
@@ -184,6 +191,17 @@ type Ref struct {
 	Kind    Kind
 	ID      string
 }
+
+// NameRef is the value of a name's index record. It has what the entity's ARN is made of, so that an ARN is resolved with
+// one read.
+type NameRef struct {
+	Ref
+	Path string
+	Name string // with its case
+}
+
+// ARN of the entity.
+func (r *NameRef) ARN() string { return iamARN(r.Account, string(r.Kind), r.Path, r.Name) }
 
 // Count is how many entities of a kind an account has.
 type Count struct{ N int }
