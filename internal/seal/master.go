@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 )
 
 // The wrapped form of a ring, stored at ("sys", "keyring"):
@@ -39,11 +38,8 @@ var ErrMaster = errors.New("seal: the master key does not open the key ring")
 // Master is the key that wraps a ring. It is 32 bytes; it prints as nothing.
 type Master struct{ raw [keyLen]byte }
 
-// String keeps the key out of logs.
-func (Master) String() string { return "[master key]" }
-
-// GoString keeps the key out of logs.
-func (Master) GoString() string { return "[master key]" }
+// Format keeps the key out of logs, whatever the verb.
+func (Master) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[master key]") }
 
 // NewMaster returns a random master key. A nil random means crypto/rand.
 func NewMaster(random io.Reader) (Master, error) {
@@ -76,12 +72,7 @@ func ParseMaster(text string) (Master, error) {
 // LoadMaster reads a master key from a file that only its owner may read: mode 0600 or less, and no symbolic link, device
 // or directory.
 func LoadMaster(path string) (Master, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		return Master{}, fmt.Errorf("seal: opening the master key: %w", err)
-	}
-	defer f.Close()
-	info, err := f.Stat()
+	info, err := os.Lstat(path)
 	if err != nil {
 		return Master{}, fmt.Errorf("seal: looking at the master key: %w", err)
 	}
@@ -90,6 +81,14 @@ func LoadMaster(path string) (Master, error) {
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return Master{}, fmt.Errorf("seal: %s may be read by others (mode %#o); make it 0600", path, info.Mode().Perm())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Master{}, fmt.Errorf("seal: opening the master key: %w", err)
+	}
+	defer f.Close()
+	if opened, err := f.Stat(); err != nil || !os.SameFile(info, opened) {
+		return Master{}, fmt.Errorf("seal: %s changed while it was opened", path)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, 1024))
 	if err != nil {
@@ -212,8 +211,11 @@ func decodeKeys(text []byte) (*keySet, error) {
 		return nil, ErrFormat
 	}
 	for ; len(text) > 0; text = text[storedKey:] {
-		k := &key{id: binary.BigEndian.Uint32(text), created: int64(binary.BigEndian.Uint64(text[4:]))}
-		copy(k.secret[:], text[12:storedKey])
+		k, err := newKey(binary.BigEndian.Uint32(text), int64(binary.BigEndian.Uint64(text[4:])),
+			[keyLen]byte(text[12:storedKey]))
+		if err != nil {
+			return nil, err
+		}
 		if k.id == 0 || set.byID[k.id] != nil {
 			return nil, ErrFormat
 		}

@@ -31,16 +31,32 @@ import (
 )
 
 // Purpose separates what is sealed for one use from what is sealed for another.
-type Purpose string
+type Purpose uint8
 
-// The purposes. The values are part of the stored form.
+// The purposes.
 const (
-	AccessKeySecret Purpose = "access-key-secret"
-	SessionToken    Purpose = "session-token"
-	TOTPSeed        Purpose = "totp-seed"
-	PrivateKey      Purpose = "private-key"
-	Message         Purpose = "message" // encoded authorization messages, pagination markers
+	AccessKeySecret Purpose = iota
+	SessionToken
+	TOTPSeed
+	PrivateKey
+	Message // texts that callers carry back: encoded authorization messages, pagination markers
+
+	purposeCount
 )
+
+// labels go into the derivation of keys: they are part of the stored form and never change.
+var labels = [purposeCount]string{
+	AccessKeySecret: "access-key-secret", SessionToken: "session-token", TOTPSeed: "totp-seed",
+	PrivateKey: "private-key", Message: "message",
+}
+
+// String names the purpose.
+func (p Purpose) String() string {
+	if p < purposeCount {
+		return labels[p]
+	}
+	return "unknown purpose"
+}
 
 // Overhead is how much longer a sealed value is than its text.
 const Overhead = headerLen + nonceLen + tagLen
@@ -76,7 +92,19 @@ type key struct {
 	id      uint32
 	created int64 // Unix seconds
 	secret  [keyLen]byte
-	derived sync.Map // :: Purpose → *cipherKey
+	derived [purposeCount]*cipherKey
+}
+
+func newKey(id uint32, created int64, secret [keyLen]byte) (*key, error) {
+	k := &key{id: id, created: created, secret: secret}
+	for p := range purposeCount {
+		raw, err := hkdf.Key(sha256.New, secret[:], nil, "ostiary seal v1 "+labels[p], keyLen)
+		if err != nil {
+			return nil, fmt.Errorf("seal: deriving the key for %s: %w", p, err)
+		}
+		k.derived[p] = newCipherKey([keyLen]byte(raw))
+	}
+	return k, nil
 }
 
 // NewRing returns a ring with one key. storeID names the installation the ring belongs to; it travels inside the wrapped
@@ -101,15 +129,16 @@ func (r *Ring) Rotate(now time.Time, random io.Reader) error {
 	if len(old.order) >= maxKeys {
 		return fmt.Errorf("seal: the ring holds %d keys already; drop one first", maxKeys)
 	}
-	fresh := &key{created: now.Unix()}
-	for fresh.id == 0 || old.byID[fresh.id] != nil {
-		var id [4]byte
-		if err := fill(id[:], random); err != nil {
-			return err
-		}
-		fresh.id = binary.BigEndian.Uint32(id[:])
+	id, err := old.freshID(random)
+	if err != nil {
+		return err
 	}
-	if err := fill(fresh.secret[:], random); err != nil {
+	var secret [keyLen]byte
+	if err := fill(secret[:], random); err != nil {
+		return err
+	}
+	fresh, err := newKey(id, now.Unix(), secret)
+	if err != nil {
 		return err
 	}
 	next := &keySet{storeID: old.storeID, current: fresh.id, byID: map[uint32]*key{fresh.id: fresh}}
@@ -119,6 +148,20 @@ func (r *Ring) Rotate(now time.Time, random io.Reader) error {
 	next.order = append(append(next.order, old.order...), fresh.id)
 	r.keys.Store(next)
 	return nil
+}
+
+// freshID returns an ID that no key of the set has.
+func (s *keySet) freshID(random io.Reader) (uint32, error) {
+	for range 16 { // one try is enough unless the source of randomness is none
+		var raw [4]byte
+		if err := fill(raw[:], random); err != nil {
+			return 0, err
+		}
+		if id := binary.BigEndian.Uint32(raw[:]); id != 0 && s.byID[id] == nil {
+			return id, nil
+		}
+	}
+	return 0, errors.New("seal: the source of randomness repeats itself")
 }
 
 // Drop removes a key for good: what it sealed opens nowhere. The current key cannot be dropped.
@@ -143,8 +186,8 @@ func (r *Ring) Drop(id uint32) error {
 	return nil
 }
 
-// Adopt makes r hold the keys of newer, which another node rotated and stored. Both must belong to one installation.
-// Newer must not be used afterwards for anything that changes it.
+// Adopt makes r hold exactly the keys of newer, which another node rotated and stored. Both must belong to one
+// installation. The caller sees to the order: adopting an older ring would lose the newer keys.
 func (r *Ring) Adopt(newer *Ring) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -195,9 +238,8 @@ func (r *Ring) Seal(purpose Purpose, text, ad []byte) ([]byte, error) {
 func (r *Ring) AppendSeal(dst []byte, purpose Purpose, text, ad []byte) ([]byte, error) {
 	set := r.keys.Load()
 	k := set.byID[set.current]
-	ck, err := k.forPurpose(purpose)
-	if err != nil {
-		return nil, err
+	if purpose >= purposeCount {
+		return nil, fmt.Errorf("seal: %s", purpose)
 	}
 	start := len(dst)
 	dst = append(dst, version)
@@ -207,7 +249,7 @@ func (r *Ring) AppendSeal(dst []byte, purpose Purpose, text, ad []byte) ([]byte,
 		return nil, fmt.Errorf("seal: reading randomness: %w", err)
 	}
 	dst = append(dst, nonce[:]...)
-	return ck.seal(dst, &nonce, text, bind(dst[start:start+headerLen], ad)), nil
+	return k.derived[purpose].seal(dst, &nonce, text, bind(dst[start:start+headerLen], ad)), nil
 }
 
 // Open returns the text of a sealed value. Its errors are [ErrFormat], [ErrUnknownKey] and [ErrOpen].
@@ -220,12 +262,11 @@ func (r *Ring) Open(purpose Purpose, sealed, ad []byte) ([]byte, error) {
 	if k == nil {
 		return nil, ErrUnknownKey
 	}
-	ck, err := k.forPurpose(purpose)
-	if err != nil {
-		return nil, err
+	if purpose >= purposeCount {
+		return nil, ErrOpen
 	}
 	nonce := [nonceLen]byte(sealed[headerLen : headerLen+nonceLen])
-	text, err := ck.open(nil, &nonce, sealed[headerLen+nonceLen:], bind(sealed[:headerLen], ad))
+	text, err := k.derived[purpose].open(nil, &nonce, sealed[headerLen+nonceLen:], bind(sealed[:headerLen], ad))
 	if err != nil {
 		return nil, ErrOpen
 	}
@@ -235,19 +276,6 @@ func (r *Ring) Open(purpose Purpose, sealed, ad []byte) ([]byte, error) {
 // bind is what is authenticated beside the text. The header has a fixed length, so no two pairs give one result.
 func bind(header, ad []byte) []byte {
 	return append(append(make([]byte, 0, headerLen+len(ad)), header...), ad...)
-}
-
-// forPurpose returns the key for one purpose, derived once.
-func (k *key) forPurpose(purpose Purpose) (*cipherKey, error) {
-	if ck, ok := k.derived.Load(purpose); ok {
-		return ck.(*cipherKey), nil
-	}
-	raw, err := hkdf.Key(sha256.New, k.secret[:], nil, "ostiary seal v1 "+string(purpose), keyLen)
-	if err != nil {
-		return nil, fmt.Errorf("seal: deriving the key for %s: %w", purpose, err)
-	}
-	ck, _ := k.derived.LoadOrStore(purpose, newCipherKey([keyLen]byte(raw)))
-	return ck.(*cipherKey), nil
 }
 
 func fill(buf []byte, random io.Reader) error {
