@@ -49,6 +49,7 @@ type Log struct {
 
 	bufMu   sync.Mutex
 	pending []byte // whole lines that Put has taken and nobody has written
+	spare   []byte // empty, for the next flush
 	count   int    // lines in pending
 	failing bool   // the last flush failed
 	dropped int    // since failing began
@@ -233,11 +234,12 @@ func (l *Log) Flush() error {
 	defer l.fileMu.Unlock()
 	l.bufMu.Lock()
 	lines, count := l.pending, l.count
-	l.pending, l.count = nil, 0
-	l.bufMu.Unlock()
 	if len(lines) == 0 {
+		l.bufMu.Unlock()
 		return nil
 	}
+	l.pending, l.spare, l.count = l.spare, nil, 0
+	l.bufMu.Unlock()
 	n, err := l.writeLocked(lines)
 
 	l.bufMu.Lock()
@@ -256,8 +258,8 @@ func (l *Log) Flush() error {
 		l.cfg.Logger.Info("trail: events are written again", "written", count, "dropped", l.dropped)
 		l.failing, l.dropped = false, 0
 	}
-	if l.pending == nil && cap(lines) <= l.cfg.BufferBytes {
-		l.pending = lines[:0]
+	if cap(lines) <= 2*l.cfg.BufferBytes {
+		l.spare = lines[:0]
 	}
 	return nil
 }
