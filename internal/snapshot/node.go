@@ -1,0 +1,221 @@
+package snapshot
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/keyenc"
+	"github.com/ostiary-iam/ostiary/internal/store"
+)
+
+// Nodes are stored records as the snapshot holds them: decoded, with the revision that wrote them. A node is never changed
+// after it was published, except for its slot of compiled policies. There may be a million users: userNode is counted in bytes.
+
+type accountNode struct {
+	entity.Account
+	rev store.Revision
+}
+
+type userNode struct {
+	entity.User
+	rev  store.Revision
+	slot slot
+}
+
+type groupNode struct {
+	entity.Group
+	rev  store.Revision
+	slot slot
+}
+
+type roleNode struct {
+	entity.Role
+	rev  store.Revision
+	slot slot
+}
+
+type policyNode struct {
+	entity.Policy
+	rev store.Revision
+}
+
+type keyNode struct {
+	entity.AccessKey
+	rev store.Revision
+}
+
+type epochNode struct {
+	account string
+	rev     store.Revision
+}
+
+// slot is where the linked set of a principal is cached; see cache.
+type slot = atomic.Pointer[linked]
+
+// Prefixes of the keys of each kind. Keys are self-delimiting, so a prefix fits one kind only.
+var (
+	accountPrefix = keyenc.Encode("id", "account")
+	userPrefix    = keyenc.Encode("id", "user")
+	groupPrefix   = keyenc.Encode("id", "group")
+	rolePrefix    = keyenc.Encode("id", "role")
+	policyPrefix  = keyenc.Encode("id", "policy")
+	keyPrefix     = keyenc.Encode("id", "key")
+	epochPrefix   = keyenc.Encode("id", "epoch")
+)
+
+// decoder turns entries into nodes. It makes equal short strings one string: account IDs, paths and the IDs of policies
+// and groups stand in many records. Not safe for concurrent use.
+type decoder struct {
+	seen map[string]string
+}
+
+// maxSeen bounds the decoder's memory; past it, it begins anew.
+const maxSeen = 1 << 16
+
+func (d *decoder) intern(s *string) {
+	if *s == "" {
+		return
+	}
+	if known, ok := d.seen[*s]; ok {
+		*s = known
+		return
+	}
+	if d.seen == nil || len(d.seen) >= maxSeen {
+		d.seen = make(map[string]string)
+	}
+	d.seen[*s] = *s
+}
+
+func (d *decoder) grants(g *entity.Grants) {
+	for i := range g.Attached {
+		d.intern(&g.Attached[i])
+	}
+	for i := range g.Inline {
+		d.intern(&g.Inline[i].Name)
+	}
+	d.intern(&g.Boundary)
+}
+
+// node decodes an entry into a *accountNode, *userNode, … or *epochNode, and checks that its key is the key of its content.
+func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
+	switch {
+	case bytes.HasPrefix(key, userPrefix):
+		rec, err := decode[entity.User](key, value, func(r *entity.User) []byte { return entity.UserKey(r.Account, r.ID) })
+		if err != nil {
+			return nil, err
+		}
+		d.intern(&rec.Account)
+		d.intern(&rec.Path)
+		d.grants(&rec.Grants)
+		for i := range rec.Groups {
+			d.intern(&rec.Groups[i])
+		}
+		return &userNode{User: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, keyPrefix):
+		rec, err := decode[entity.AccessKey](key, value, func(r *entity.AccessKey) []byte { return entity.AccessKeyKey(r.ID) })
+		if err != nil {
+			return nil, err
+		}
+		d.intern(&rec.Account)
+		return &keyNode{AccessKey: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, rolePrefix):
+		rec, err := decode[entity.Role](key, value, func(r *entity.Role) []byte { return entity.RoleKey(r.Account, r.ID) })
+		if err != nil {
+			return nil, err
+		}
+		d.intern(&rec.Account)
+		d.intern(&rec.Path)
+		d.grants(&rec.Grants)
+		return &roleNode{Role: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, groupPrefix):
+		rec, err := decode[entity.Group](key, value, func(r *entity.Group) []byte { return entity.GroupKey(r.Account, r.ID) })
+		if err != nil {
+			return nil, err
+		}
+		d.intern(&rec.Account)
+		d.intern(&rec.Path)
+		d.grants(&rec.Grants)
+		return &groupNode{Group: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, policyPrefix):
+		rec, err := decode[entity.Policy](key, value, func(r *entity.Policy) []byte { return entity.PolicyKey(r.Account, r.ID) })
+		if err != nil {
+			return nil, err
+		}
+		d.intern(&rec.Account)
+		d.intern(&rec.Path)
+		return &policyNode{Policy: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, accountPrefix):
+		rec, err := decode[entity.Account](key, value, func(r *entity.Account) []byte { return entity.AccountKey(r.ID) })
+		if err != nil {
+			return nil, err
+		}
+		d.intern(&rec.ID)
+		return &accountNode{Account: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, epochPrefix):
+		_, account, err := name(key)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := decode[entity.Epoch](key, value, func(*entity.Epoch) []byte { return entity.EpochKey(account) }); err != nil {
+			return nil, err
+		}
+		d.intern(&account)
+		return &epochNode{account: account, rev: rev}, nil
+	}
+	_, _, err := name(key)
+	return nil, errors.Join(errors.New("not a record of the identity plane"), err)
+}
+
+func decode[T any](key, value []byte, keyOf func(*T) []byte) (*T, error) {
+	rec, err := entity.Decode[T](value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", keyenc.Print(key), err)
+	}
+	if !bytes.Equal(key, keyOf(rec)) {
+		return nil, fmt.Errorf("%s: the record belongs under %s", keyenc.Print(key), keyenc.Print(keyOf(rec)))
+	}
+	return rec, nil
+}
+
+// kindEpoch is the kind of an epoch's key.
+const kindEpoch entity.Kind = "epoch"
+
+// name returns the kind and the last part of a key of the identity plane: the ID, or the account for accounts and epochs.
+// A kind that this version does not know is an error.
+func name(key []byte) (entity.Kind, string, error) {
+	parts, err := keyenc.Decode(key)
+	if err != nil {
+		return "", "", err
+	}
+	var texts [4]string
+	n := copy(texts[:], textParts(parts))
+	kind := entity.Kind(texts[1])
+	want := 4
+	switch kind {
+	case entity.KindAccount, entity.KindAccessKey, kindEpoch:
+		want = 3
+	case entity.KindUser, entity.KindGroup, entity.KindRole, entity.KindPolicy:
+	default:
+		return "", "", fmt.Errorf("a record of a kind that this version does not know: %s", keyenc.Print(key))
+	}
+	if n != want || len(parts) != want {
+		return "", "", fmt.Errorf("%s: no key of a record", keyenc.Print(key))
+	}
+	return kind, texts[n-1], nil
+}
+
+// textParts returns the parts of a key up to the first that is not a string.
+func textParts(parts []any) []string {
+	var texts []string
+	for _, p := range parts {
+		text, ok := p.(string)
+		if !ok {
+			break
+		}
+		texts = append(texts, text)
+	}
+	return texts
+}
