@@ -6,6 +6,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/secret"
 )
 
@@ -64,7 +65,7 @@ func (tx *Tx) CreateAccessKey(t Target) (k *IssuedKey, err error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "making a secret access key")
 	}
-	sealed, err := tx.d.sealer.Seal(entity.AccessKeyPurpose, []byte(text.Reveal()), []byte(id))
+	sealed, err := tx.d.ring.Seal(seal.AccessKeySecret, []byte(text.Reveal()), []byte(id))
 	if err != nil {
 		return nil, fault.Wrap(err, "sealing a secret access key")
 	}

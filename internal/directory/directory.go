@@ -26,22 +26,22 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/store"
 )
 
 // Config says what a Directory works with.
 type Config struct {
 	Store   store.Store      // required
-	Sealer  Sealer           // required: seals the secrets of access keys
+	Ring    Sealer           // required: seals the secrets of access keys
 	Managed ManagedPolicies  // AWS managed policies; nil means that there are none
 	Now     func() time.Time // nil means time.Now
 	Rand    io.Reader        // for identifiers and secrets; nil means crypto/rand; must be safe for concurrent use
 }
 
-// Sealer encrypts secrets for storage.
+// Sealer encrypts secrets for storage: a *[seal.Ring].
 type Sealer interface {
-	// Seal encrypts plaintext for a purpose, bound to the associated data.
-	Seal(purpose string, plaintext, associated []byte) ([]byte, error)
+	Seal(purpose seal.Purpose, text, ad []byte) ([]byte, error)
 }
 
 // ManagedPolicies knows the AWS managed policies.
@@ -53,7 +53,7 @@ type ManagedPolicies interface {
 // Directory changes entities. It is safe for concurrent use.
 type Directory struct {
 	store   store.Store
-	sealer  Sealer
+	ring    Sealer
 	managed ManagedPolicies
 	now     func() time.Time
 	rand    io.Reader
@@ -61,7 +61,7 @@ type Directory struct {
 
 // New returns a Directory. It does no I/O.
 func New(c Config) *Directory {
-	d := &Directory{store: c.Store, sealer: c.Sealer, managed: c.Managed, now: c.Now, rand: c.Rand}
+	d := &Directory{store: c.Store, ring: c.Ring, managed: c.Managed, now: c.Now, rand: c.Rand}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -168,15 +168,12 @@ func (p *Policy) DefaultDocument() string {
 	return ""
 }
 
-// AccessKeyPurpose is the purpose under which the secrets of access keys are sealed; the associated data is the key's ID.
-const AccessKeyPurpose = "access-key"
-
 // AccessKey is a long-term access key.
 type AccessKey struct {
 	ID        string
 	Account   string
 	User      string // user ID; the account ID for the root user
-	Sealed    []byte // the secret, sealed under the key ring
+	Sealed    []byte // the secret, sealed under the key ring for seal.AccessKeySecret, with ID as the associated data
 	Inactive  bool   `json:",omitempty"`
 	CreatedAt time.Time
 }
