@@ -1,0 +1,229 @@
+// Package config is the one door for configuration: a strict TOML file and flags, merged and checked.
+//
+// A flag wins over the file, the file over the default. A key that is not known, in whatever case it is written, is an error
+// with its place; so is a value of the wrong type or outside its range. Secrets are never values here, only the files that
+// hold them. What [Load] returns is complete and consistent: nothing downstream has to check it again.
+package config
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is the configuration of `ostiary serve`. Each field's toml tag is its key in the file; the flag has the same name
+// with dashes, except that there is no flag for what only a file should say.
+type Config struct {
+	// Listen is the address of the one port that serves every API. Default 127.0.0.1:4566.
+	Listen string `toml:"listen"`
+	// DataDir is the directory of everything this node keeps: the store, keys, credentials, the trail. Default
+	// "ostiary-data" in the current directory.
+	DataDir string `toml:"data_dir"`
+	// Store is where records live: bolt (a file in DataDir), mem (gone when the process ends) or etcd://host:port,… .
+	// Default bolt.
+	Store string `toml:"store"`
+	// Region is the region that answers name when the request names none. Default us-east-1.
+	Region string `toml:"region"`
+	// Dev opens the operator API without its token. Refused on any but a loopback address.
+	Dev bool `toml:"dev"`
+	// InsecureHTTP allows plain HTTP on an address that is not loopback.
+	InsecureHTTP bool `toml:"insecure_http"`
+	// TLSCertFile and TLSKeyFile are the PEM files of the server's certificate chain and its key. Both or neither.
+	TLSCertFile string `toml:"tls_cert"`
+	TLSKeyFile  string `toml:"tls_key"`
+	// MasterKeyFile holds the key that wraps the key ring. Empty means master.key in DataDir, made at first start.
+	MasterKeyFile string `toml:"master_key_file"`
+	// LogFormat is text or json; LogLevel is debug, info, warn or error. Defaults text and info.
+	LogFormat string `toml:"log_format"`
+	LogLevel  string `toml:"log_level"`
+	// TrailFileMiB bounds one file of the trail and TrailTotalMiB all of them together. Defaults 16 and 512. File only.
+	TrailFileMiB  int `toml:"trail_file_mib"`
+	TrailTotalMiB int `toml:"trail_total_mib"`
+	// MaxStale is how long decisions are made from the snapshot when the store cannot be reached; past it the node fails
+	// closed. A duration such as "5m", which is the default; at least one second. File only.
+	MaxStale Duration `toml:"max_stale"`
+	// DrainTimeout is how long a stopping server waits for requests in progress. Default "10s". File only.
+	DrainTimeout Duration `toml:"drain_timeout"`
+}
+
+// Duration is a time.Duration that is written as text in the file.
+type Duration time.Duration
+
+// UnmarshalText reads a duration such as 1m30s.
+func (d *Duration) UnmarshalText(text []byte) error {
+	v, err := time.ParseDuration(string(text))
+	*d = Duration(v)
+	return err
+}
+
+// Default returns the configuration without file and flags.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:4566", DataDir: "ostiary-data", Store: "bolt", Region: "us-east-1",
+		LogFormat: "text", LogLevel: "info", TrailFileMiB: 16, TrailTotalMiB: 512,
+		MaxStale: Duration(5 * time.Minute), DrainTimeout: Duration(10 * time.Second),
+	}
+}
+
+// flags registers the flags on a set. The values of c become their defaults.
+func (c *Config) flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.Listen, "listen", c.Listen, "`address` to listen on")
+	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "`directory` for the store, keys, credentials and the trail")
+	fs.StringVar(&c.Store, "store", c.Store, "where records live: bolt, mem or etcd://host:port,…")
+	fs.StringVar(&c.Region, "region", c.Region, "default `region`")
+	fs.BoolVar(&c.Dev, "dev", c.Dev, "open the operator API without a token (loopback only)")
+	fs.BoolVar(&c.InsecureHTTP, "insecure-http", c.InsecureHTTP, "allow plain HTTP on an address that is not loopback")
+	fs.StringVar(&c.TLSCertFile, "tls-cert", c.TLSCertFile, "PEM `file` with the certificate chain")
+	fs.StringVar(&c.TLSKeyFile, "tls-key", c.TLSKeyFile, "PEM `file` with the certificate's key")
+	fs.StringVar(&c.MasterKeyFile, "master-key-file", c.MasterKeyFile,
+		"`file` with the key that wraps the key ring (default master.key in the data directory)")
+	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
+	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
+}
+
+// Usage writes the flags of serve with their defaults.
+func Usage(w io.Writer) {
+	c := Default()
+	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
+	fs.SetOutput(w)
+	c.flags(fs)
+	fs.String("config", "", "TOML `file`; flags win over it")
+	fs.PrintDefaults()
+}
+
+// Load reads the arguments of serve, and the file that --config names. flag.ErrHelp means that help was asked for.
+func Load(args []string) (*Config, error) {
+	// First for the file's name and for mistakes, then again on top of what the file says.
+	scratch := Default()
+	fs, path := flagSet(&scratch)
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if fs.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", fs.Arg(0))
+	}
+	c := Default()
+	if *path != "" {
+		text, err := os.ReadFile(*path)
+		if err != nil {
+			return nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if err := c.decode(*path, text); err != nil {
+			return nil, err
+		}
+	}
+	fs, _ = flagSet(&c)
+	if err := fs.Parse(args); err != nil {
+		return nil, err
+	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+func flagSet(c *Config) (fs *flag.FlagSet, path *string) {
+	fs = flag.NewFlagSet("serve", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	c.flags(fs)
+	return fs, fs.String("config", "", "")
+}
+
+var regionForm = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
+
+// Check returns all that is wrong with the configuration, joined. Messages name the flag.
+func (c *Config) Check() error {
+	var problems []error
+	complain := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+
+	if c.DataDir == "" {
+		complain("--data-dir is empty")
+	}
+	if s, err := ParseStore(c.Store); err != nil {
+		complain("--store: %w", err)
+	} else if s.Engine == "etcd" {
+		complain("--store %s: the cluster engine is not part of this version yet; use bolt or mem", c.Store)
+	}
+	if !regionForm.MatchString(c.Region) {
+		complain("--region %q is not the name of a region, such as us-east-1", c.Region)
+	}
+	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
+		complain("--tls-cert and --tls-key go together")
+	}
+	loopback, err := Loopback(c.Listen)
+	switch {
+	case err != nil:
+		complain("--listen: %w", err)
+	case loopback:
+	case c.Dev:
+		complain("--dev opens the operator API to everybody who reaches it and is refused on %s: listen on a loopback address", c.Listen)
+	case c.TLSCertFile == "" && !c.InsecureHTTP:
+		complain("%s is not a loopback address: give --tls-cert and --tls-key, or --insecure-http to send everything in the clear", c.Listen)
+	}
+	if !slices.Contains([]string{"text", "json"}, c.LogFormat) {
+		complain("--log-format %q: want text or json", c.LogFormat)
+	}
+	if !slices.Contains([]string{"debug", "info", "warn", "error"}, c.LogLevel) {
+		complain("--log-level %q: want debug, info, warn or error", c.LogLevel)
+	}
+	if c.TrailFileMiB < 1 || c.TrailTotalMiB < 2*c.TrailFileMiB || c.TrailTotalMiB > 1<<20 {
+		complain("trail_file_mib must be at least 1 and trail_total_mib at least twice that and at most %d", 1<<20)
+	}
+	if time.Duration(c.MaxStale) < time.Second {
+		complain("max_stale must be at least 1s")
+	}
+	if time.Duration(c.DrainTimeout) <= 0 {
+		complain("drain_timeout must be more than 0s")
+	}
+	return errors.Join(problems...)
+}
+
+// Loopback reports whether an address to listen on can be reached from this machine only: a loopback IP address, or the name
+// localhost. A listener checks again what the name became.
+func Loopback(listen string) (bool, error) {
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil {
+		return false, fmt.Errorf("%q is not host:port", listen)
+	}
+	if _, err := net.LookupPort("tcp", port); err != nil {
+		return false, fmt.Errorf("%q is not a port", port)
+	}
+	if host == "localhost" {
+		return true, nil
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback(), nil
+}
+
+// Store says which engine keeps the records.
+type Store struct {
+	Engine    string   // bolt, mem or etcd
+	Endpoints []string // host:port; etcd only
+}
+
+// ParseStore reads the value of --store.
+func ParseStore(text string) (Store, error) {
+	switch text {
+	case "bolt", "mem":
+		return Store{Engine: text}, nil
+	}
+	list, ok := strings.CutPrefix(text, "etcd://")
+	if !ok {
+		return Store{}, fmt.Errorf("%q: want bolt, mem or etcd://host:port,…", text)
+	}
+	s := Store{Engine: "etcd", Endpoints: strings.Split(list, ",")}
+	for _, e := range s.Endpoints {
+		if host, port, err := net.SplitHostPort(e); err != nil || host == "" || port == "" {
+			return Store{}, fmt.Errorf("%q in %q is not host:port", e, text)
+		}
+	}
+	return s, nil
+}
