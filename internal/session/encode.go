@@ -212,7 +212,7 @@ func (c *Claims) setNumber(tag byte, value []byte) error {
 		}
 		c.Kind = Kind(n)
 	case fieldFlags:
-		if n &^ (flagChained | flagConsole) != 0 {
+		if n&^(flagChained|flagConsole) != 0 {
 			return errFields
 		}
 		c.Chained = n&flagChained != 0
