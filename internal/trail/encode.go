@@ -19,8 +19,8 @@ const (
 
 const omitted = `{"omitted":true}`
 
-// AppendJSON appends the record in CloudTrail's form, on one line, without a line end.
-func (e *Event) AppendJSON(dst []byte) []byte {
+// Append appends the record in CloudTrail's form, on one line, without a line end.
+func (e *Event) Append(dst []byte) []byte {
 	dst = append(dst, `{"eventVersion":"`+Version+`","userIdentity":`...)
 	dst = e.Identity.appendJSON(dst)
 	dst = append(dst, `,"eventTime":`...)

@@ -110,7 +110,7 @@ func samples() map[string]*trail.Event {
 func TestRecords(t *testing.T) {
 	for name, e := range samples() {
 		t.Run(name, func(t *testing.T) {
-			got := e.AppendJSON([]byte("before "))
+			got := e.Append([]byte("before "))
 			got, ok := bytes.CutPrefix(got, []byte("before "))
 			if !ok || !json.Valid(got) {
 				t.Fatalf("not appended, or not JSON: %s", got)
@@ -152,7 +152,7 @@ func TestRecords(t *testing.T) {
 func TestOwnerCopyLeaksNothing(t *testing.T) {
 	e := samples()["assume-role"]
 	e.ErrorMessage = "User: " + e.Identity.ARN + " is not authorized"
-	line := string(e.ForOwner("222222222222", "e2").AppendJSON(nil))
+	line := string(e.ForOwner("222222222222", "e2").Append(nil))
 	for _, leak := range []string{"user/ann", `"ann"`, "AKIA1", "ostiaryDecision"} {
 		if strings.Contains(line, leak) {
 			t.Errorf("the owner's copy shows %s: %s", leak, line)
@@ -173,7 +173,7 @@ func TestFieldLimits(t *testing.T) {
 		ResponseElements:  object(100 << 10),
 	}
 	e.Additional.Members = []trail.Member{{Name: "big", Value: object(28<<10 + 1)}, {Name: "small", Value: json.RawMessage("1")}}
-	back, err := trail.Decode(e.AppendJSON(nil))
+	back, err := trail.Decode(e.Append(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +205,7 @@ func FuzzEncode(f *testing.F) {
 		if json.Valid([]byte(params)) {
 			e.RequestParameters = json.RawMessage(params)
 		}
-		line := e.AppendJSON(nil)
+		line := e.Append(nil)
 		if bytes.ContainsAny(line, "\n\r") {
 			t.Fatalf("more than one line: %q", line)
 		}
@@ -225,7 +225,7 @@ func FuzzEncode(f *testing.F) {
 // FuzzDecode: a line of the log may hold anything after a damaged disk.
 func FuzzDecode(f *testing.F) {
 	for _, e := range samples() {
-		f.Add(e.AppendJSON(nil))
+		f.Add(e.Append(nil))
 	}
 	f.Add([]byte(`{"additionalEventData":[]}`))
 	f.Add([]byte(`{"additionalEventData":null,"requestParameters":null}`))
@@ -234,7 +234,7 @@ func FuzzDecode(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again := e.AppendJSON(nil); !json.Valid(again) {
+		if again := e.Append(nil); !json.Valid(again) {
 			t.Errorf("decoded, and encodes as %q", again)
 		}
 	})

@@ -31,9 +31,9 @@ type Config struct {
 	FileBytes int64
 	// TotalBytes bounds all files together. Zero means [DefaultTotalBytes], or 64 MiB in memory.
 	TotalBytes int64
-	// BufferBytes bounds what Put holds back. Zero means [DefaultBufferBytes].
+	// BufferBytes bounds what Record holds back. Zero means [DefaultBufferBytes].
 	BufferBytes int
-	// FlushEvery is how long Put may hold a record back. Zero means [DefaultFlushEvery].
+	// FlushEvery is how long Record may hold a record back. Zero means [DefaultFlushEvery].
 	FlushEvery time.Duration
 	// Dropped is called with the number of records given up because the disk refused them; nil is allowed. It must not
 	// call the log.
@@ -48,7 +48,7 @@ type Log struct {
 	volume volume
 
 	bufMu   sync.Mutex
-	pending []byte // whole lines that Put has taken and nobody has written
+	pending []byte // whole lines that Record has taken and nobody has written
 	spare   []byte // empty, for the next flush
 	count   int    // lines in pending
 	failing bool   // the last flush failed
@@ -153,7 +153,7 @@ func (l *Log) wholeLines(s segment) (int64, error) {
 	return 0, nil
 }
 
-// Append writes encoded records (see [Event.AppendJSON]) in order and makes them durable before it returns nil. After an
+// Append writes encoded records (see [Event.Append]) in order and makes them durable before it returns nil. After an
 // error some of them may have been written. The slices are not kept; line ends in them become spaces.
 func (l *Log) Append(records [][]byte) error {
 	if len(records) == 0 {
@@ -182,31 +182,25 @@ func appendLine(dst, record []byte) []byte {
 	return append(dst, '\n')
 }
 
-var scratch = sync.Pool{New: func() any { b := make([]byte, 0, 4096); return &b }}
-
-// Put takes an event that is written within [Config.FlushEvery]. When the buffer is full the caller writes it out. Only
-// when the disk refuses writes and the buffer is full is the event dropped, and counted. After Close it is dropped too.
-func (l *Log) Put(e *Event) {
-	b := scratch.Get().(*[]byte)
-	*b = append(e.AppendJSON((*b)[:0]), '\n')
-	if !l.take(*b, false) {
+// Record takes an encoded record, which is written within [Config.FlushEvery]. When the buffer is full the caller writes it
+// out. Only when the disk refuses writes and the buffer is full is the record dropped, and counted. After Close it is dropped
+// too. The slice is not kept; line ends in it become spaces.
+func (l *Log) Record(record []byte) {
+	if !l.take(record, false) {
 		_ = l.Flush() // a failure leaves the buffer full, which take sees
-		l.take(*b, true)
-	}
-	if cap(*b) <= 64<<10 {
-		scratch.Put(b)
+		l.take(record, true)
 	}
 }
 
-// take puts a line into the buffer. It reports whether that is settled; a line that is given up is settled.
-func (l *Log) take(line []byte, last bool) bool {
+// take puts a record into the buffer. It reports whether that is settled; a record that is given up is settled.
+func (l *Log) take(record []byte, last bool) bool {
 	l.bufMu.Lock()
 	drop := l.closed
-	full := len(l.pending) > 0 && len(l.pending)+len(line) > l.cfg.BufferBytes
+	full := len(l.pending) > 0 && len(l.pending)+len(record) >= l.cfg.BufferBytes
 	switch {
 	case drop:
 	case !full:
-		l.pending = append(l.pending, line...)
+		l.pending = appendLine(l.pending, record)
 		l.count++
 	case l.failing:
 		drop = true
@@ -215,7 +209,7 @@ func (l *Log) take(line []byte, last bool) bool {
 		return false
 	default:
 		// Others filled the buffer again since this caller wrote it out. One line more than its bound does no harm.
-		l.pending = append(l.pending, line...)
+		l.pending = appendLine(l.pending, record)
 		l.count++
 	}
 	if drop {
@@ -228,7 +222,7 @@ func (l *Log) take(line []byte, last bool) bool {
 	return true
 }
 
-// Flush writes what Put holds back and makes it durable. After an error the records are still held.
+// Flush writes what Record holds back and makes it durable. After an error the records are still held.
 func (l *Log) Flush() error {
 	l.fileMu.Lock()
 	defer l.fileMu.Unlock()

@@ -27,7 +27,7 @@ func event(id string) *trail.Event {
 func encoded(ids ...string) [][]byte {
 	var records [][]byte
 	for _, id := range ids {
-		records = append(records, event(id).AppendJSON(nil))
+		records = append(records, event(id).Append(nil))
 	}
 	return records
 }
@@ -80,11 +80,11 @@ func TestAppendAndRead(t *testing.T) {
 	kinds(t, func(t *testing.T, dir string) {
 		l := open(t, trail.Config{Dir: dir})
 		want(t, "an empty log", ids(t, l, trail.Query{}))
-		l.Put(event("a"))
+		l.Record(event("a").Append(nil))
 		if err := l.Append(encoded("b", "c")); err != nil {
 			t.Fatal(err)
 		}
-		l.Put(event("d"))
+		l.Record(event("d").Append(nil))
 		want(t, "all", ids(t, l, trail.Query{}), "b", "c", "a", "d") // a was still held back when b was appended
 		if err := l.Append([][]byte{[]byte("{\"eventID\":\n\"e\"}")}); err != nil {
 			t.Fatal(err)
@@ -96,13 +96,13 @@ func TestAppendAndRead(t *testing.T) {
 func TestReopen(t *testing.T) {
 	dir := t.TempDir()
 	l := open(t, trail.Config{Dir: dir})
-	l.Put(event("a"))
+	l.Record(event("a").Append(nil))
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	l.Put(event("late"))
+	l.Record(event("late").Append(nil))
 	l = open(t, trail.Config{Dir: dir})
-	l.Put(event("b"))
+	l.Record(event("b").Append(nil))
 	want(t, "after reopening", ids(t, l, trail.Query{}), "a", "b")
 	if n := len(files(t, dir)); n != 1 {
 		t.Errorf("%d files, want the old one to be continued", n)
@@ -118,7 +118,7 @@ func TestReopen(t *testing.T) {
 
 // TestTornTail cuts the file at every byte of its last record, as a crash may, and leaves rubbish of other kinds.
 func TestTornTail(t *testing.T) {
-	record := event("b").AppendJSON(nil)
+	record := event("b").Append(nil)
 	tails := map[string][]byte{"zeros": make([]byte, 100_000), "rubbish": []byte("\xff\xfe{{{")}
 	for n := range record {
 		tails[fmt.Sprint("cut at ", n)] = record[:n]
@@ -177,7 +177,7 @@ func TestRotationBounds(t *testing.T) {
 			id := fmt.Sprintf("e%02d", i)
 			all = append(all, id)
 			if i%3 == 0 {
-				l.Put(event(id))
+				l.Record(event(id).Append(nil))
 				if err := l.Flush(); err != nil {
 					t.Fatal(err)
 				}
@@ -222,7 +222,7 @@ func TestBatchAcrossFiles(t *testing.T) {
 	}
 	large := event("large")
 	large.RequestParameters = []byte(`"` + strings.Repeat("y", 5000) + `"`)
-	if err := l.Append([][]byte{large.AppendJSON(nil)}); err != nil {
+	if err := l.Append([][]byte{large.Append(nil)}); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "all", ids(t, l, trail.Query{}), append(all, "large")...)
@@ -250,7 +250,7 @@ func TestQuery(t *testing.T) {
 				e.Recipient = "222222222222"
 				e.UserAgent = "names 111111111111 only in passing"
 			}
-			l.Put(e)
+			l.Record(e.Append(nil))
 		}
 		want(t, "an account", ids(t, l, trail.Query{Account: "111111111111"}), "e00", "e02", "e04", "e06", "e08", "e10")
 		want(t, "a time", ids(t, l, trail.Query{From: at.Add(3 * time.Minute), To: at.Add(5 * time.Minute)}), "e03", "e04")
@@ -291,12 +291,12 @@ func TestParsePositionRefuses(t *testing.T) {
 	}
 }
 
-// TestFlushInASecond: what Put holds back is on disk a second later, without anybody asking.
+// TestFlushInASecond: what Record holds back is on disk a second later, without anybody asking.
 func TestFlushInASecond(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		l := open(t, trail.Config{Dir: dir})
-		l.Put(event("a"))
+		l.Record(event("a").Append(nil))
 		time.Sleep(trail.DefaultFlushEvery + time.Millisecond)
 		synctest.Wait()
 		if names := files(t, dir); len(names) != 1 {
@@ -317,7 +317,7 @@ func TestFullBufferIsWritten(t *testing.T) {
 	var all []string
 	for i := range 50 {
 		all = append(all, fmt.Sprint("e", i))
-		l.Put(event(all[i]))
+		l.Record(event(all[i]).Append(nil))
 	}
 	want(t, "all", ids(t, l, trail.Query{}), all...)
 	if dropped != 0 {
@@ -345,7 +345,7 @@ func TestConcurrentPuts(t *testing.T) {
 						}
 						continue
 					}
-					l.Put(event(id))
+					l.Record(event(id).Append(nil))
 				}
 			})
 		}
@@ -390,7 +390,7 @@ func TestDiskRefuses(t *testing.T) {
 				}
 			}
 			for i := range 20 {
-				l.Put(event(fmt.Sprint("held", i)))
+				l.Record(event(fmt.Sprint("held", i)).Append(nil))
 			}
 			if err := l.Flush(); !errors.Is(err, errDisk) {
 				t.Fatalf("Flush = %v", err)
@@ -400,7 +400,7 @@ func TestDiskRefuses(t *testing.T) {
 				t.Errorf("%d of 20 dropped, want some", lost)
 			}
 			disk.SetFails(nil)
-			l.Put(event("after"))
+			l.Record(event("after").Append(nil))
 			if err := l.Append(encoded("last")); err != nil {
 				t.Fatal(err)
 			}
@@ -483,7 +483,7 @@ func TestOtherFilesAreLeftAlone(t *testing.T) {
 	}
 }
 
-func BenchmarkPut(b *testing.B) {
+func BenchmarkRecord(b *testing.B) {
 	l, err := trail.Open(trail.Config{Dir: b.TempDir()})
 	if err != nil {
 		b.Fatal(err)
@@ -492,6 +492,6 @@ func BenchmarkPut(b *testing.B) {
 	e := samples()["assume-role"]
 	b.ReportAllocs()
 	for b.Loop() {
-		l.Put(e)
+		l.Record(e.Append(nil))
 	}
 }

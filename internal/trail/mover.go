@@ -33,7 +33,7 @@ type MoverConfig struct {
 }
 
 // Mover takes events from the store's outbox plane to the log, in the order of their keys: it appends them, durably, and
-// then deletes them, at most [store.MaxOps] in one Update. A value in the outbox is the record as [Event.AppendJSON] writes
+// then deletes them, at most [store.MaxOps] in one Update. A value in the outbox is the record as [Event.Append] writes
 // it; the last part of its key is the event ID. A failure in any step loses nothing: the step is done again, and what was
 // appended already is not appended again.
 type Mover struct {

@@ -56,7 +56,7 @@ type Entry struct {
 	End   Position // to go on after this record
 }
 
-// Events yields the records that q selects, oldest first, up to the newest that was in the log when it was called: what Put
+// Events yields the records that q selects, oldest first, up to the newest that was in the log when it was called: what Record
 // holds back is written out first. Records that a rotation removes meanwhile are skipped, as are lines that do not decode.
 // The error, if any, is yielded last.
 func (l *Log) Events(q Query) iter.Seq2[Entry, error] {

@@ -13,7 +13,7 @@
 //
 // Records come on two ways. The event of a change is committed in the same transaction as the change, in the store's outbox
 // plane; a [Mover] appends it here, makes it durable and only then deletes it there, so that none is lost. The event of a
-// read or a denial is buffered ([Log.Put]) and written at least once a second; a crash loses what the buffer held, a full
+// read or a denial is buffered ([Log.Record]) and written at least once a second; a crash loses what the buffer held, a full
 // buffer makes the caller write it out, and only a disk that refuses writes makes the log drop records, which are counted.
 //
 // The mover appends an event twice only if a crash comes between appending and deleting and the record has since left the
