@@ -246,6 +246,11 @@ type Policy struct {
 	Revision store.Revision // that wrote the record
 }
 
+// Guards names the policy's record, at its revision: what a decision about the policy relies on.
+func (p Policy) Guards() []store.Guard {
+	return []store.Guard{{Key: entity.PolicyKey(p.Account, p.ID), Revision: p.Revision}}
+}
+
 // AccessKey is a long-term access key. The embedded record is shared: read it only.
 type AccessKey struct {
 	*entity.AccessKey

@@ -1,0 +1,318 @@
+// Package authorizer turns a caller, an action on a resource and a snapshot into a decision. It is the hot path: it reads
+// only memory, writes nothing and knows no service by name.
+//
+// The caller comes from authentication, the checks from an operation's permission row. What else a decision needs to know
+// of a resource (its tags, its owner) comes through [Resources], a small port that every service registers for the ARNs it
+// owns. Which policies apply comes from the snapshot; policy.Evaluate decides.
+package authorizer
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/policy"
+)
+
+// Caller is an authenticated principal. It is immutable once made.
+type Caller struct {
+	Principal   policy.Principal
+	EntityID    string // the stored entity: user ID, role ID, or the account ID for the root user
+	AccessKeyID string
+
+	// Sessions only.
+	Temporary       bool
+	SessionName     string
+	Issued          time.Time
+	Expires         time.Time
+	MFAAt           time.Time        // zero: no MFA
+	MFAKnown        bool             // whether aws:MultiFactorAuthPresent is in the context at all (D4)
+	SessionPolicies []*policy.Policy // nil: none were passed
+	SessionTags     []entity.Tag
+	TransitiveTags  []string // keys of the session tags that go on to chained sessions
+	SourceIdentity  string
+	Provider        string // aws:FederatedProvider
+	Chained         bool
+}
+
+// Environment is what a decision needs to know of the request around the operation.
+type Environment struct {
+	Now       time.Time
+	SourceIP  netip.Addr
+	UserAgent string
+	Referer   string
+	Secure    bool   // the request came over TLS
+	Region    string // aws:RequestedRegion
+}
+
+// Key is a condition key that a permission row adds to the context.
+type Key struct {
+	Name   string
+	Values []string
+}
+
+// Check is one question: may the caller do Action to Resource?
+type Check struct {
+	Action          string // "iam:CreateUser"
+	Resource        string // an ARN, or "*" for actions that have no resource
+	ResourceAccount string // the account that owns Resource; empty means the caller's
+	Keys            []Key
+
+	// RequestTags are the tags that the request sets: aws:RequestTag/… and aws:TagKeys. RequestTagKeys are keys named
+	// without a value, as by an untag call; they add to aws:TagKeys alone.
+	RequestTags    []entity.Tag
+	RequestTagKeys []string
+
+	// Trust says that the resource's own policy must allow, whatever identity policies say: role trust policies. Policy is
+	// that policy; nil when there is none to ask (the role does not exist), which denies.
+	Trust  bool
+	Policy *policy.Policy
+}
+
+// Facts is what a service knows of one of its resources.
+type Facts struct {
+	Account string       // owner
+	Tags    []entity.Tag // present as aws:ResourceTag/… and SERVICE:ResourceTag/…
+	// Guards are the records that Tags were read from; none where there are no tags.
+	Guards []store.Guard
+}
+
+// Resources is the port through which a service answers facts about its resources.
+type Resources interface {
+	// Facts returns what is known of the resource; ok is false where it does not exist.
+	Facts(s *snapshot.Snapshot, arn string) (f Facts, ok bool)
+}
+
+// Authorizer decides. It is immutable and safe for concurrent use.
+type Authorizer struct {
+	resources map[string]Resources
+}
+
+// New returns an Authorizer for resources of the given services, by the service part of their ARNs.
+func New(resources map[string]Resources) *Authorizer {
+	return &Authorizer{resources: resources}
+}
+
+// Decision is the answer to one Check, with what it relied on.
+type Decision struct {
+	policy.Decision
+	Caller *Caller
+	Check  *Check
+	// Guards are the records the decision was made from. A write that rests on the decision compares them.
+	Guards []store.Guard
+}
+
+// Allowed reports whether the answer is yes.
+func (d *Decision) Allowed() bool { return d.Effect == policy.Allow }
+
+// Decide answers one check. A caller whose entity no longer exists is denied.
+func (a *Authorizer) Decide(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) Decision {
+	d := Decision{Caller: c, Check: ch}
+	q := queries.Get().(*query)
+	defer q.release()
+	if !q.bind(a, s, env, &d) {
+		return d
+	}
+	d.Decision = policy.Evaluate(&q.request, &q.set)
+	if ch.Trust && ch.Policy == nil && d.Allowed() {
+		// There is no role, so nothing trusts the caller; identity policies alone never open one (S4-M14).
+		d.Decision = policy.Decision{Effect: policy.Deny, Layer: policy.LayerResource}
+	}
+	return d
+}
+
+// Explain gives the full account of the decision on the same check.
+func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) *policy.Explanation {
+	d := Decision{Caller: c, Check: ch}
+	q := queries.Get().(*query)
+	defer q.release()
+	if !q.bind(a, s, env, &d) {
+		return &policy.Explanation{}
+	}
+	return policy.Explain(&q.request, &q.set)
+}
+
+// bind fills in the request and the policies that apply. It reports whether the caller exists.
+func (q *query) bind(a *Authorizer, s *snapshot.Snapshot, env *Environment, d *Decision) bool {
+	c, ch := d.Caller, d.Check
+	if !q.subject(s, c, d) {
+		return false
+	}
+	q.object(a, s, ch, d)
+	q.environment(c, env)
+	q.request.Principal, q.request.Action, q.request.Resource, q.request.Context = c.Principal, ch.Action, ch.Resource, &q.context
+	q.set.Session = c.SessionPolicies
+	q.set.ServiceControl = s.ServiceControl(c.Principal.Account)
+	q.set.ResourceControl = s.ResourceControl(q.request.ResourceAccount)
+	return true
+}
+
+// query is the working memory of one decision, pooled.
+type query struct {
+	request policy.Request
+	set     policy.Set
+	context policy.Context
+	values  []string
+}
+
+var queries = sync.Pool{New: func() any { return new(query) }}
+
+func (q *query) release() {
+	q.request = policy.Request{}
+	q.set = policy.Set{}
+	q.context.Reset()
+	clear(q.values)
+	q.values = q.values[:0]
+	queries.Put(q)
+}
+
+// subject fills in what belongs to the caller: its policies, its keys and the guards. It reports whether the caller exists.
+func (q *query) subject(s *snapshot.Snapshot, c *Caller, d *Decision) bool {
+	account, ok := s.Account(c.Principal.Account)
+	if !ok {
+		return false
+	}
+	ctx := &q.context
+	switch c.Principal.Type {
+	case policy.Root:
+		d.Guards = account.Guards()
+		ctx.Set("aws:PrincipalType", "Account")
+	case policy.User:
+		u, ok := account.UserByID(c.EntityID)
+		if !ok {
+			return false
+		}
+		q.set.Identity, q.set.Boundary, d.Guards = u.Identity(), u.Boundary(), u.Guards()
+		ctx.Set("aws:PrincipalType", "User")
+		ctx.Set("aws:username", u.Name)
+		q.tags("aws:PrincipalTag/", u.Tags)
+	case policy.FederatedUser:
+		// The issuer is a user or the root user; what the issuer may do bounds what the session may.
+		if c.EntityID == account.ID {
+			d.Guards = account.Guards()
+		} else {
+			u, ok := account.UserByID(c.EntityID)
+			if !ok {
+				return false
+			}
+			q.set.Identity, q.set.Boundary, d.Guards = u.Identity(), u.Boundary(), u.Guards()
+		}
+		ctx.Set("aws:PrincipalType", "FederatedUser")
+		q.tags("aws:PrincipalTag/", c.SessionTags)
+	case policy.AssumedRole, policy.WebIdentity, policy.SAML:
+		r, ok := account.RoleByID(c.EntityID)
+		if !ok {
+			return false
+		}
+		q.set.Identity, q.set.Boundary, d.Guards = r.Identity(), r.Boundary(), r.Guards()
+		ctx.Set("aws:PrincipalType", "AssumedRole")
+		q.tags("aws:PrincipalTag/", r.Tags)
+		q.tags("aws:PrincipalTag/", c.SessionTags) // session tags override the role's (S4-M39)
+	default:
+		return false
+	}
+	ctx.Set("aws:userid", c.Principal.UniqueID)
+	ctx.Set("aws:PrincipalAccount", c.Principal.Account)
+	if c.Principal.RoleARN != "" {
+		ctx.Set("aws:PrincipalArn", c.Principal.RoleARN) // never the session's ARN (S4-M28)
+	} else {
+		ctx.Set("aws:PrincipalArn", c.Principal.ARN)
+	}
+	return true
+}
+
+// object fills in what belongs to the resource.
+func (q *query) object(a *Authorizer, s *snapshot.Snapshot, ch *Check, d *Decision) {
+	q.request.ResourceAccount = ch.ResourceAccount
+	if q.request.ResourceAccount == "" {
+		q.request.ResourceAccount = d.Caller.Principal.Account
+	}
+	q.set.Resource = ch.Policy
+	ctx := &q.context
+	if service := serviceOf(ch.Resource); service != "" {
+		if port := a.resources[service]; port != nil {
+			if f, ok := port.Facts(s, ch.Resource); ok {
+				if f.Account != "" {
+					q.request.ResourceAccount = f.Account
+				}
+				q.tags("aws:ResourceTag/", f.Tags)
+				q.tags(service+":ResourceTag/", f.Tags)
+				d.Guards = append(slices.Clip(d.Guards), f.Guards...)
+			}
+		}
+	}
+	ctx.Set("aws:ResourceAccount", q.request.ResourceAccount)
+	q.tags("aws:RequestTag/", ch.RequestTags)
+	if len(ch.RequestTags)+len(ch.RequestTagKeys) > 0 {
+		q.values = append(q.values[:0], ch.RequestTagKeys...)
+		for i := range ch.RequestTags {
+			q.values = append(q.values, ch.RequestTags[i].Key)
+		}
+		ctx.Set("aws:TagKeys", q.values...)
+	}
+	for i := range ch.Keys {
+		ctx.Set(ch.Keys[i].Name, ch.Keys[i].Values...)
+	}
+}
+
+// environment fills in the keys that every request carries (S4 sections 30 and 47).
+func (q *query) environment(c *Caller, env *Environment) {
+	ctx := &q.context
+	ctx.SetTime("aws:CurrentTime", env.Now)
+	ctx.Set("aws:EpochTime", strconv.FormatInt(env.Now.Unix(), 10))
+	ctx.SetBool("aws:SecureTransport", env.Secure)
+	ctx.SetBool("aws:ViaAWSService", false)
+	ctx.SetBool("aws:PrincipalIsAWSService", false)
+	ctx.Set("aws:RequestedRegion", env.Region)
+	if env.SourceIP.IsValid() {
+		ctx.SetAddr("aws:SourceIp", env.SourceIP)
+	}
+	if env.UserAgent != "" {
+		ctx.Set("aws:UserAgent", env.UserAgent)
+	}
+	if env.Referer != "" {
+		ctx.Set("aws:Referer", env.Referer)
+	}
+	if !c.Temporary {
+		return
+	}
+	ctx.SetTime("aws:TokenIssueTime", c.Issued)
+	if c.MFAKnown {
+		ctx.SetBool("aws:MultiFactorAuthPresent", !c.MFAAt.IsZero())
+		if !c.MFAAt.IsZero() {
+			ctx.Set("aws:MultiFactorAuthAge", strconv.FormatInt(int64(env.Now.Sub(c.MFAAt)/time.Second), 10))
+		}
+	}
+	if c.SourceIdentity != "" {
+		ctx.Set("aws:SourceIdentity", c.SourceIdentity)
+	}
+	if c.Provider != "" {
+		ctx.Set("aws:FederatedProvider", c.Provider)
+	}
+}
+
+func (q *query) tags(prefix string, tags []entity.Tag) {
+	for i := range tags {
+		q.context.Set(prefix+tags[i].Key, tags[i].Value)
+	}
+}
+
+// serviceOf returns the service part of an ARN, and nothing for anything else.
+func serviceOf(arn string) string {
+	rest, ok := strings.CutPrefix(arn, "arn:")
+	if !ok {
+		return ""
+	}
+	_, rest, ok = strings.Cut(rest, ":")
+	if !ok {
+		return ""
+	}
+	service, _, _ := strings.Cut(rest, ":")
+	return service
+}
