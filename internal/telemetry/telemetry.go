@@ -91,10 +91,17 @@ func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
 }
 
-// Request counts an answered API request. outcome is "ok" or an error code out of the service's table.
+// Request counts an answered API request. outcome is an error code out of the service's table, or empty for success; an
+// empty operation is one that was not recognized.
 func (m *Metrics) Request(service, operation, outcome string, took time.Duration) {
 	if m == nil {
 		return
+	}
+	if operation == "" {
+		operation = Unknown
+	}
+	if outcome == "" {
+		outcome = "ok"
 	}
 	m.requests.WithLabelValues(service, operation, outcome).Inc()
 	m.seconds.WithLabelValues(service).Observe(took.Seconds())

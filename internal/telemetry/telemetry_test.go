@@ -26,8 +26,9 @@ func scrape(t *testing.T, m *telemetry.Metrics) string {
 
 func TestCounters(t *testing.T) {
 	m := telemetry.New("v1", "go1")
-	m.Request("iam", "CreateUser", "ok", 3*time.Millisecond)
-	m.Request("iam", "CreateUser", "ok", 3*time.Millisecond)
+	m.Request("iam", "CreateUser", "", 3*time.Millisecond)
+	m.Request("iam", "CreateUser", "", 3*time.Millisecond)
+	m.Request("sts", "", "InvalidAction", time.Millisecond)
 	m.Request("iam", "CreateUser", "AccessDenied", time.Millisecond)
 	m.Decision("allow", "identity")
 	m.AuthenticationFailure("unknown key")
@@ -39,6 +40,7 @@ func TestCounters(t *testing.T) {
 		`ostiary_build_info{go="go1",version="v1"} 1`,
 		`ostiary_requests_total{operation="CreateUser",outcome="ok",service="iam"} 2`,
 		`ostiary_requests_total{operation="CreateUser",outcome="AccessDenied",service="iam"} 1`,
+		`ostiary_requests_total{operation="unknown",outcome="InvalidAction",service="sts"} 1`,
 		`ostiary_request_seconds_bucket{service="iam",le="0.0025"} 1`,
 		`ostiary_request_seconds_count{service="iam"} 3`,
 		`ostiary_decisions_total{effect="allow",layer="identity"} 1`,
