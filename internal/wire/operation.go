@@ -1,13 +1,34 @@
-// Package wire is being built.
 package wire
 
-import "context"
+import (
+	"context"
+	"fmt"
+)
 
-// Input is an operation's decoded parameters. Implementations are pointers to the generated request types.
-type Input interface{}
+// Input is an operation's decoded parameters: a pointer to the generated request type. The decoders check what they decode;
+// Validate is for inputs made by hand.
+type Input interface {
+	// Validate returns nil or one fault.Invalid that names every violation of the model's constraints.
+	Validate() error
+	// AppendEvent appends the value as the requestParameters of a CloudTrail record: a JSON object with secrets hidden, or null
+	// where there are no parameters.
+	AppendEvent(dst []byte) []byte
+}
 
-// Output is what an operation answers. Implementations are pointers to the generated response types.
-type Output interface{}
+// Output is what an operation answers: a pointer to the generated response type.
+type Output interface {
+	// AppendEvent appends the value as the responseElements of a CloudTrail record, as for inputs.
+	AppendEvent(dst []byte) []byte
+}
+
+// What the generated types have besides, by protocol.
+type (
+	checked    interface{ Check(*Checker) }
+	formInput  interface{ DecodeForm(*Form) }
+	jsonInput  interface{ DecodeJSON(*JSON) }
+	xmlOutput  interface{ AppendXML([]byte) []byte }
+	jsonOutput interface{ AppendJSON([]byte) []byte }
+)
 
 // Handler runs one operation. C is what the caller's side hands to every operation. The output is nil where the operation
 // answers nothing and where it fails.
@@ -36,4 +57,92 @@ func Command[C, I any, PI interface {
 	Input
 }](method func(context.Context, C, PI) error) Handler[C] {
 	return func(ctx context.Context, c C, in Input) (Output, error) { return nil, method(ctx, c, in.(PI)) }
+}
+
+// Protocol is a way to write requests and answers.
+type Protocol uint8
+
+// The protocols.
+const (
+	QueryXML Protocol = iota // AWS Query: form parameters in, XML out
+	JSON11                   // AWS JSON 1.1
+)
+
+// API is one service's interface. It is immutable once made.
+type API struct {
+	Name         string // the service prefix of actions: "iam"
+	SigningName  string // the service in a signature's credential scope
+	Version      string // "2010-05-08"
+	Namespace    string // XML namespace of answers; Query only
+	TargetPrefix string // of the X-Amz-Target header; JSON only
+	Protocol     Protocol
+	Operations   map[string]*Operation // by name
+	Errors       map[string]ErrorShape // the modelled errors by code
+}
+
+// Operation is one operation of an API.
+type Operation struct {
+	Name     string
+	API      *API
+	NewInput func() Input // a new, empty input
+	// Output reports whether the operation answers an output; without one its answer has no result element.
+	Output bool
+	// Unsigned reports whether AWS takes the call without a signature (the assertion is the authentication).
+	Unsigned bool
+	Errors   []string // codes of the modelled errors
+	Pages    *Pages   // nil: not paginated
+	Unbuilt  string   // why the operation is not built; empty: it is
+}
+
+// Pages names the members that page through an operation's results; a dot leads into a structure.
+type Pages struct {
+	InputToken, OutputToken string
+	LimitKey                string   // may be empty
+	MoreResults             string   // may be empty: then a missing output token ends the list
+	ResultKeys              []string // the lists that are paged
+}
+
+// ErrorShape is a modelled error.
+type ErrorShape struct {
+	Code   string
+	Status int  // HTTP
+	Sender bool // the caller's fault, not the server's
+}
+
+// NewAPI makes an API of its operations; it sets their API. Two operations of one name cannot be.
+func NewAPI(api API, operations []Operation, errors []ErrorShape) *API {
+	a := &api
+	a.Operations = make(map[string]*Operation, len(operations))
+	for i := range operations {
+		o := &operations[i]
+		o.API = a
+		if a.Operations[o.Name] != nil {
+			panic(fmt.Sprintf("unreachable: the generator wrote operation %s twice", o.Name))
+		}
+		a.Operations[o.Name] = o
+	}
+	a.Errors = make(map[string]ErrorShape, len(errors))
+	for _, e := range errors {
+		a.Errors[e.Code] = e
+	}
+	return a
+}
+
+// Unbuilt counts the operations that are not built.
+func (a *API) Unbuilt() int {
+	n := 0
+	for _, o := range a.Operations {
+		if o.Unbuilt != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// EventEnd closes the object of an input's or output's event that began at start; an empty one becomes null, as in CloudTrail.
+func EventEnd(b []byte, start int) []byte {
+	if len(b) == start+1 {
+		return append(b[:start], "null"...)
+	}
+	return append(b, '}')
 }

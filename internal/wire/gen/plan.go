@@ -16,6 +16,8 @@ type service struct {
 	byShape map[string]*structure
 	enums   []string // shapes with an enumeration that is reachable, sorted
 	unbuilt map[string]string
+
+	patternList []string // see patterns
 }
 
 type op struct {
@@ -95,6 +97,11 @@ func plan(pkg string, m *model, unbuilt map[string]string) (*service, error) {
 	slices.Sort(s.enums)
 	for _, st := range s.structs {
 		st.checks = s.hasChecks(st)
+	}
+	for _, p := range s.patterns() {
+		if _, err := translate(p); err != nil {
+			return nil, err
+		}
 	}
 	return s, s.distinct()
 }
