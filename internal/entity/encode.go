@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // formatVersion is the first byte of every encoded record.
@@ -36,6 +37,9 @@ func Decode[T any](value []byte) (*T, error) {
 	record := new(T)
 	if err := dec.Decode(record); err != nil {
 		return nil, fmt.Errorf("entity: decoding %T: %w", *record, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("entity: decoding %T: data after the record", *record)
 	}
 	return record, nil
 }
