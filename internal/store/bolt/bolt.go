@@ -140,6 +140,9 @@ func (s *Store) Head(ctx context.Context) (store.Revision, error) {
 		return 0, err
 	}
 	defer s.gate.RUnlock()
+	if err := s.brokenErr(); err != nil {
+		return 0, err
+	}
 	return store.Revision(s.durable.Load()), nil
 }
 
@@ -151,7 +154,7 @@ func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shut() error {
 	s.closed.Store(true)
-	s.log.Close()
+	s.log.End(store.ErrClosed)
 	s.gate.Lock() // those that are in go on; nobody comes in any more
 	defer s.gate.Unlock()
 	close(s.requests)

@@ -151,6 +151,7 @@ func (s *Store) commitFailed(cause error) error {
 	defer s.mu.Unlock()
 	s.broken = fmt.Errorf("%w: an earlier commit failed and the store must be opened again: %w", store.ErrUnavailable, cause)
 	s.settled.Broadcast()
+	s.log.End(s.broken)
 	return fmt.Errorf("%w: committing: %w", store.ErrUnknownOutcome, cause)
 }
 

@@ -41,7 +41,7 @@ type Log struct {
 	head    store.Revision
 	news    chan struct{} // closed at the next change, where somebody waits
 	waiting bool
-	closed  bool
+	end     error // why watches end; nil while they go on
 }
 
 // New returns the log of a store whose newest revision is head and of whose past nothing is known.
@@ -86,11 +86,13 @@ func (l *Log) Compact(upTo store.Revision) {
 	l.wakeLocked()
 }
 
-// Close ends all watches.
-func (l *Log) Close() {
+// End ends all watches, present and future, with err. The first call counts.
+func (l *Log) End(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.closed = true
+	if l.end == nil {
+		l.end = err
+	}
 	l.wakeLocked()
 }
 
@@ -192,8 +194,8 @@ func (w *watcher) stopTimer() {
 func (l *Log) take(after store.Revision) ([]store.Batch, store.Revision, <-chan struct{}, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
-		return nil, 0, nil, store.ErrClosed
+	if l.end != nil {
+		return nil, 0, nil, l.end
 	}
 	if after < l.floor {
 		return nil, 0, nil, store.ErrCompacted

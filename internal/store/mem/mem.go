@@ -147,7 +147,7 @@ func (s *Store) Compact(upTo store.Revision) { s.log.Compact(upTo) }
 // Close ends watches and waits for running transactions.
 func (s *Store) Close() error {
 	s.closed.Store(true)
-	s.log.Close()
+	s.log.End(store.ErrClosed)
 	s.gate.Lock() // those that are in go on; nobody comes in any more
 	defer s.gate.Unlock()
 	return nil
