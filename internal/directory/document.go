@@ -3,7 +3,6 @@ package directory
 import (
 	"errors"
 	"strings"
-	"unicode"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -24,17 +23,6 @@ func checkDocument(kind policy.Kind, text string) (*policy.Document, error) {
 		bad.Message, bad.Subject = first.Msg, first.Path
 	}
 	return nil, bad
-}
-
-// documentSize counts a document's characters as AWS does: without white space (S4-249, S4-250).
-func documentSize(text string) int {
-	n := 0
-	for _, r := range text {
-		if !unicode.IsSpace(r) {
-			n++
-		}
-	}
-	return n
 }
 
 func isAWSManaged(policyID string) bool { return strings.HasPrefix(policyID, entity.AWSManagedPrefix) }

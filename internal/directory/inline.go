@@ -76,7 +76,7 @@ func findInline(list []entity.InlinePolicy, name string) (int, bool) {
 func checkInlineSize(acct *entity.Account, h *holder) error {
 	characters, bytes := 0, 0
 	for _, p := range h.grants.Inline {
-		characters += documentSize(p.Document)
+		characters += policy.Size(p.Document)
 		bytes += len(p.Document)
 	}
 	quota := map[entity.Kind]string{entity.KindUser: UserPolicySizeQuota, entity.KindGroup: GroupPolicySizeQuota,

@@ -64,7 +64,7 @@ func checkManagedDocument(acct *entity.Account, text string) error {
 	if _, err := checkDocument(policy.Identity, text); err != nil {
 		return err
 	}
-	return checkQuota(acct, PolicySizeQuota, documentSize(text))
+	return checkQuota(acct, PolicySizeQuota, policy.Size(text))
 }
 
 func (tx *Tx) countVersions(acct *entity.Account, n int) error {

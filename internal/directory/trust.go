@@ -1,7 +1,6 @@
 package directory
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -10,8 +9,9 @@ import (
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
-// maxPrincipals bounds the accounts, users and roles that one trust policy names: each costs a read of the transaction.
-const maxPrincipals = 96
+// maxPrincipals bounds the accounts, users and roles that one trust policy names: each costs a read of the transaction, and
+// the guards of the decision behind it must fit too. AWS has no such number; the default size has room for some 60 ARNs.
+const maxPrincipals = 80
 
 // bindTrust checks a trust policy and returns its stored form: the ARN of a user or role stands replaced by the entity's
 // unique ID, that of a role session by the role's ID, a colon and the session's name (S2-21). Every account, user and role
@@ -23,12 +23,11 @@ func (tx *Tx) bindTrust(acct *entity.Account, text, notYet string) (string, erro
 	if err != nil {
 		return "", err
 	}
-	if err := checkQuota(acct, AssumeRolePolicySizeQuota, documentSize(text)); err != nil {
+	if err := checkQuota(acct, AssumeRolePolicySizeQuota, policy.Size(text)); err != nil {
 		return "", err
 	}
 	b := &binder{tx: tx, notYet: notYet, known: make(map[string]string)}
-	var out strings.Builder
-	copied := 0
+	stored := make(map[int]string)
 	for _, p := range doc.Principals() {
 		if p.Type != "AWS" {
 			continue
@@ -39,16 +38,21 @@ func (tx *Tx) bindTrust(acct *entity.Account, text, notYet string) (string, erro
 		}
 		if bound == "" {
 			return "", &fault.Error{Kind: fault.MalformedDocument, Subject: p.Value,
-				Message: fmt.Sprintf("Invalid principal in policy: %q:\"%s\"", p.Type, p.Value)}
+				Message: fmt.Sprintf(`Invalid principal in policy: "%s":"%s"`, p.Type, p.Value)}
 		}
 		if bound != p.Value {
-			out.WriteString(text[copied:p.Start])
-			out.WriteString(quote(bound))
-			copied = p.End
+			stored[p.Start] = bound
 		}
 	}
-	out.WriteString(text[copied:])
-	return out.String(), nil
+	return rewrite(text, stored)
+}
+
+func rewrite(text string, contents map[int]string) (string, error) {
+	if len(contents) == 0 {
+		return text, nil
+	}
+	out, err := policy.Rewrite([]byte(text), contents)
+	return string(out), fault.Wrap(err, "replacing principals")
 }
 
 // binder resolves the principals of one document.
@@ -166,8 +170,7 @@ func ShowTrust(stored string, arnOf func(uniqueID string) (arn string, ok bool))
 	if err != nil {
 		return stored
 	}
-	var out strings.Builder
-	copied := 0
+	shown := make(map[int]string)
 	for _, p := range doc.Principals() {
 		if p.Type != "AWS" || p.Value == "*" || isAccountID(p.Value) || strings.HasPrefix(p.Value, "arn:") {
 			continue
@@ -181,21 +184,11 @@ func ShowTrust(stored string, arnOf func(uniqueID string) (arn string, ok bool))
 			account, path, _ := strings.Cut(strings.TrimPrefix(arn, "arn:"+entity.Partition+":iam::"), ":")
 			arn = entity.AssumedRoleARN(account, path[strings.LastIndexByte(path, '/')+1:], session)
 		}
-		out.WriteString(stored[copied:p.Start])
-		out.WriteString(quote(arn))
-		copied = p.End
+		shown[p.Start] = arn
 	}
-	out.WriteString(stored[copied:])
-	return out.String()
-}
-
-// quote writes s as a JSON string.
-func quote(s string) string {
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(s); err != nil {
-		panic("unreachable: a string always encodes")
+	text, err := rewrite(stored, shown)
+	if err != nil {
+		return stored
 	}
-	return strings.TrimSuffix(b.String(), "\n")
+	return text
 }

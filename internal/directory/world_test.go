@@ -1,0 +1,470 @@
+package directory_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/keyenc"
+	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/store/mem"
+)
+
+const (
+	home   = "111111111111"
+	abroad = "222222222222"
+
+	administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
+	readOnly      = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+	linkedPolicy  = "arn:aws:iam::aws:policy/aws-service-role/ElastiCacheServiceRolePolicy"
+
+	allowList = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListBucket","Resource":"*"}]}`
+	allowGet  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:GetObject","Resource":"*"}]}`
+	trustEC2  = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+)
+
+var start = time.Date(2026, 3, 1, 12, 0, 0, 500, time.UTC)
+
+// catalog is a small set of AWS managed policies.
+type catalog map[string]string
+
+func (c catalog) ByARN(arn string) (string, bool) { id, ok := c[arn]; return id, ok }
+
+// reporter is what *testing.T, *testing.F and *rapid.T have in common.
+type reporter interface {
+	Helper()
+	Errorf(format string, args ...any)
+	Error(args ...any)
+	Fatalf(format string, args ...any)
+	Fatal(args ...any)
+	Cleanup(func())
+}
+
+// world is a directory on a store of its own, with two accounts.
+type world struct {
+	t     reporter
+	store *mem.Store
+	dir   *directory.Directory
+	ring  *seal.Ring
+	now   time.Time
+	event int
+}
+
+func newWorld(t reporter) *world {
+	t.Helper()
+	w := &world{t: t, store: mem.Open(mem.Config{}), now: start}
+	t.Cleanup(func() { _ = w.store.Close() })
+	ring, err := seal.NewRing("test", start, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.ring = ring
+	w.dir = directory.New(directory.Config{Store: w.store, Ring: ring, Now: func() time.Time { return w.now },
+		Managed: catalog{administrator: "ANPAIADMIN", readOnly: "ANPAIREADONLY", linkedPolicy: "ANPAILINKED"}})
+	for _, id := range []string{home, abroad} {
+		w.do(func(tx *directory.Tx) error {
+			_, _, err := tx.CreateAccount(directory.NewAccount{ID: id})
+			return err
+		})
+	}
+	return w
+}
+
+// change is a Change with what a test wants of it.
+type change struct {
+	guards []store.Guard
+	id     string
+	record []byte
+	err    error
+	out    any            // what Event was given
+	rev    store.Revision // what Committed was given
+}
+
+func (c *change) Guards() []store.Guard { return c.guards }
+func (c *change) Event(out any) (string, []byte, error) {
+	c.out = out
+	return c.id, c.record, c.err
+}
+func (c *change) Committed(rev store.Revision) { c.rev = rev }
+
+func (w *world) change() *change {
+	w.event++
+	return &change{id: fmt.Sprint("event-", w.event), record: []byte("{}")}
+}
+
+// try commits a function of verbs.
+func (w *world) try(fn func(*directory.Tx) error) error {
+	_, _, err := directory.Commit(context.Background(), w.dir, w.change(), func(tx *directory.Tx) (struct{}, error) {
+		return struct{}{}, fn(tx)
+	})
+	return err
+}
+
+// do commits and expects success.
+func (w *world) do(fn func(*directory.Tx) error) {
+	w.t.Helper()
+	if err := w.try(fn); err != nil {
+		w.t.Fatalf("unexpected error: %v", err)
+	}
+}
+
+// get commits one verb that returns a record, and expects success.
+func get[T any](w *world, fn func(*directory.Tx) (T, error)) T {
+	w.t.Helper()
+	out, _, err := directory.Commit(context.Background(), w.dir, w.change(), fn)
+	if err != nil {
+		w.t.Fatalf("unexpected error: %v", err)
+	}
+	return out
+}
+
+// refuse expects an error of a kind with a sentence, and that not a byte of the store changes.
+func (w *world) refuse(kind fault.Kind, message string, fn func(*directory.Tx) error) {
+	w.t.Helper()
+	before := w.dump()
+	err := w.try(fn)
+	if !errors.Is(err, kind) {
+		w.t.Errorf("error is %v, want kind %v", err, kind)
+	}
+	if got := fault.MessageOf(err); got != message {
+		w.t.Errorf("message:\n got %s\nwant %s", got, message)
+	}
+	if diff := cmp.Diff(before, w.dump()); diff != "" {
+		w.t.Errorf("a refused change wrote (-before +after):\n%s", diff)
+	}
+}
+
+// dump reads the whole store, keys printed.
+func (w *world) dump() map[string]string {
+	w.t.Helper()
+	all := make(map[string]string)
+	err := w.store.View(context.Background(), func(r store.Reader) error {
+		for e, err := range r.Range(nil) {
+			if err != nil {
+				return err
+			}
+			all[keyenc.Print(e.Key)] = fmt.Sprintf("%d %s", e.Revision, e.Value)
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+// changed lists the keys of the identity and index planes that fn changes.
+func (w *world) changed(fn func(*directory.Tx) error) []string {
+	w.t.Helper()
+	before := w.dump()
+	w.do(fn)
+	after := w.dump()
+	var keys []string
+	for k, v := range after {
+		if before[k] != v && !strings.HasPrefix(k, `("out"`) {
+			keys = append(keys, k)
+		}
+	}
+	for k := range before {
+		if _, ok := after[k]; !ok {
+			keys = append(keys, k)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// revision of a key; zero where it is absent.
+func (w *world) revision(key []byte) store.Revision {
+	w.t.Helper()
+	var rev store.Revision
+	err := w.store.View(context.Background(), func(r store.Reader) error {
+		e, ok, err := r.Get(key)
+		if ok {
+			rev = e.Revision
+		}
+		return err
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rev
+}
+
+// epoch runs fn and reports whether the home account's epoch was raised.
+func (w *world) epoch(fn func(*directory.Tx) error) bool {
+	w.t.Helper()
+	before := w.revision(entity.EpochKey(home))
+	w.do(fn)
+	return w.revision(entity.EpochKey(home)) != before
+}
+
+// state is everything the identity plane holds, decoded.
+type state struct {
+	accounts map[string]*entity.Account
+	users    map[string]*entity.User
+	groups   map[string]*entity.Group
+	roles    map[string]*entity.Role
+	policies map[string]*entity.Policy
+	keys     map[string]*entity.AccessKey
+	index    map[string]string // the index plane: printed key → value
+	usage    []string          // IDs that have usage records
+}
+
+func decoded[T any](t reporter, into map[string]*T, id string, value []byte) {
+	t.Helper()
+	record, err := entity.Decode[T](value)
+	if err != nil {
+		t.Fatalf("%s: %v", id, err)
+	}
+	into[id] = record
+}
+
+func (w *world) state() *state {
+	w.t.Helper()
+	s := &state{accounts: map[string]*entity.Account{}, users: map[string]*entity.User{}, groups: map[string]*entity.Group{},
+		roles: map[string]*entity.Role{}, policies: map[string]*entity.Policy{}, keys: map[string]*entity.AccessKey{},
+		index: map[string]string{}}
+	err := w.store.View(context.Background(), func(r store.Reader) error {
+		for e, err := range r.Range(nil) {
+			if err != nil {
+				return err
+			}
+			parts, err := keyenc.Decode(e.Key)
+			if err != nil {
+				return err
+			}
+			id, _ := parts[len(parts)-1].(string)
+			switch plane := fmt.Sprint(parts[0], " ", parts[1]); plane {
+			case "id account":
+				decoded(w.t, s.accounts, id, e.Value)
+			case "id user":
+				decoded(w.t, s.users, id, e.Value)
+			case "id group":
+				decoded(w.t, s.groups, id, e.Value)
+			case "id role":
+				decoded(w.t, s.roles, id, e.Value)
+			case "id policy":
+				decoded(w.t, s.policies, id, e.Value)
+			case "id key":
+				decoded(w.t, s.keys, id, e.Value)
+			case "id epoch":
+			case "ix name", "ix uid", "ix alias", "ix count":
+				s.index[keyenc.Print(e.Key)] = string(e.Value)
+			case "use key", "use role":
+				s.usage = append(s.usage, id)
+			default:
+				if parts[0] != "out" && parts[0] != "sys" {
+					w.t.Errorf("a key nobody knows: %s", keyenc.Print(e.Key))
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return s
+}
+
+// user, group, role and policy find records by name.
+func (s *state) user(name string) *entity.User {
+	for _, u := range s.users {
+		if u.Name == name {
+			return u
+		}
+	}
+	return nil
+}
+
+func (s *state) group(name string) *entity.Group {
+	for _, g := range s.groups {
+		if g.Name == name {
+			return g
+		}
+	}
+	return nil
+}
+
+func (s *state) role(name string) *entity.Role {
+	for _, r := range s.roles {
+		if r.Name == name {
+			return r
+		}
+	}
+	return nil
+}
+
+func (s *state) policy(name string) *entity.Policy {
+	for _, p := range s.policies {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// intact checks what the package promises of the store after every commit: indexes, counts and references agree with the
+// records.
+func (w *world) intact() {
+	w.t.Helper()
+	s := w.state()
+	want := make(map[string]string)
+	counts := make(map[string]int)
+	put := func(key []byte, record any) { want[keyenc.Print(key)] = string(entity.Encode(record)) }
+	list := func(kind entity.Kind, account, id, path, name string) {
+		ref := entity.Ref{Account: account, Kind: kind, ID: id}
+		if _, taken := want[keyenc.Print(entity.NameKey(account, kind, name))]; taken {
+			w.t.Errorf("two of kind %s are called %s", kind, name)
+		}
+		put(entity.NameKey(account, kind, name), &entity.NameRef{Ref: ref, Path: path, Name: name})
+		put(entity.UniqueIDKey(id), &ref)
+		counts[keyenc.Print(entity.CountKey(account, kind))]++
+		if s.accounts[account] == nil {
+			w.t.Errorf("%s is in no account", id)
+		}
+	}
+	attachments, boundaries, members := map[string]int{}, map[string]int{}, map[string]int{}
+	grants := func(id, account string, g entity.Grants) {
+		for i, p := range g.Attached {
+			w.refersToPolicy(s, id, account, p)
+			if slices.Contains(g.Attached[:i], p) {
+				w.t.Errorf("%s has %s twice", id, p)
+			}
+			attachments[p]++
+		}
+		if g.Boundary != "" {
+			w.refersToPolicy(s, id, account, g.Boundary)
+			boundaries[g.Boundary]++
+		}
+		if !slices.IsSortedFunc(g.Inline, func(a, b entity.InlinePolicy) int { return strings.Compare(a.Name, b.Name) }) {
+			w.t.Errorf("the inline policies of %s are out of order", id)
+		}
+	}
+	listed := make(map[string]bool)
+	keys := func(owner, account string, ids []string) {
+		for _, id := range ids {
+			if k := s.keys[id]; k == nil || k.User != owner || k.Account != account || listed[id] {
+				w.t.Errorf("%s lists the key %s, which is %+v", owner, id, k)
+			}
+			listed[id] = true
+		}
+	}
+	for id, a := range s.accounts {
+		if a.Alias != "" {
+			put(entity.AliasKey(a.Alias), &entity.Ref{Account: id, Kind: entity.KindAccount, ID: id})
+		}
+		keys(id, id, a.RootKeys)
+	}
+	for id, u := range s.users {
+		list(entity.KindUser, u.Account, id, u.Path, u.Name)
+		grants(id, u.Account, u.Grants)
+		keys(id, u.Account, u.Keys)
+		for i, g := range u.Groups {
+			if group := s.groups[g]; group == nil || group.Account != u.Account || slices.Contains(u.Groups[:i], g) {
+				w.t.Errorf("%s is in group %s, which is %+v", id, g, group)
+			}
+			members[g]++
+		}
+	}
+	for id, g := range s.groups {
+		list(entity.KindGroup, g.Account, id, g.Path, g.Name)
+		grants(id, g.Account, g.Grants)
+		if g.Members != members[id] {
+			w.t.Errorf("group %s counts %d members and has %d", g.Name, g.Members, members[id])
+		}
+	}
+	for id, r := range s.roles {
+		list(entity.KindRole, r.Account, id, r.Path, r.Name)
+		grants(id, r.Account, r.Grants)
+	}
+	for id, p := range s.policies {
+		list(entity.KindPolicy, p.Account, id, p.Path, p.Name)
+		counts[keyenc.Print(entity.CountKey(p.Account, entity.KindPolicyVersion))] += len(p.Versions)
+		if p.DefaultDocument() == "" || p.Versions[len(p.Versions)-1].Number >= p.Next {
+			w.t.Errorf("policy %s: default v%d, next v%d, versions %+v", p.Name, p.Default, p.Next, p.Versions)
+		}
+	}
+	for id, p := range s.policies {
+		if p.Attachments != attachments[id] || p.BoundaryUses != boundaries[id] {
+			w.t.Errorf("policy %s counts %d attachments and %d boundaries, has %d and %d", p.Name, p.Attachments, p.BoundaryUses,
+				attachments[id], boundaries[id])
+		}
+	}
+	for id := range s.keys {
+		if !listed[id] {
+			w.t.Errorf("nobody lists the key %s", id)
+		}
+	}
+	for _, id := range s.usage {
+		if s.keys[id] == nil && s.roles[id] == nil {
+			w.t.Errorf("usage of %s, which is gone", id)
+		}
+	}
+	for key, n := range counts {
+		want[key] = string(entity.Encode(&entity.Count{N: n}))
+	}
+	zero := string(entity.Encode(&entity.Count{}))
+	maps.DeleteFunc(s.index, func(_, value string) bool { return value == zero })
+	if diff := cmp.Diff(want, s.index); diff != "" {
+		w.t.Errorf("the indexes do not agree with the records (-want +got):\n%s", diff)
+	}
+}
+
+func (w *world) refersToPolicy(s *state, id, account, policy string) {
+	w.t.Helper()
+	if strings.HasPrefix(policy, entity.AWSManagedPrefix) {
+		return
+	}
+	if p := s.policies[policy]; p == nil || p.Account != account {
+		w.t.Errorf("%s refers to policy %s, which is %+v", id, policy, p)
+	}
+}
+
+// Shorthands for verbs whose results a test does not need.
+func createUser(name string) func(*directory.Tx) error {
+	return func(tx *directory.Tx) error {
+		_, err := tx.CreateUser(home, directory.NewUser{Name: name})
+		return err
+	}
+}
+
+func createGroup(name string) func(*directory.Tx) error {
+	return func(tx *directory.Tx) error {
+		_, err := tx.CreateGroup(home, directory.NewGroup{Name: name})
+		return err
+	}
+}
+
+func createRole(name string) func(*directory.Tx) error {
+	return func(tx *directory.Tx) error {
+		_, err := tx.CreateRole(home, directory.NewRole{Name: name, Trust: trustEC2})
+		return err
+	}
+}
+
+func createPolicy(name string) func(*directory.Tx) error {
+	return func(tx *directory.Tx) error {
+		_, err := tx.CreatePolicy(home, directory.NewPolicy{Name: name, Document: allowList})
+		return err
+	}
+}
+
+func setQuota(name string, n int) func(*directory.Tx) error {
+	return func(tx *directory.Tx) error {
+		_, err := tx.SetQuota(home, name, &n)
+		return err
+	}
+}
+
+func policyARN(name string) string { return entity.PolicyARN(home, "/", name) }
