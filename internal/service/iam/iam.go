@@ -1,0 +1,70 @@
+// Package iam is the IAM API: a method for every operation, its permission row, and what is known of IAM's resources.
+//
+// A method is short: it reads from the call's snapshot or writes through gate.Commit, and turns entities into the wire's
+// shapes. Rules about entities are directory's; whether the caller may do it was decided before the method runs, from the
+// row of the operation (the maps called …Rows, one for each file). Texts of errors are AWS's.
+package iam
+
+import (
+	"context"
+	"maps"
+
+	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
+	"github.com/ostiary-iam/ostiary/policy"
+)
+
+// Usage answers when credentials were last used.
+type Usage interface {
+	LastKey(ctx context.Context, accessKeyID string) (u entity.Usage, ok bool, err error)
+	LastRole(ctx context.Context, account, roleID string) (u entity.Usage, ok bool, err error)
+}
+
+// Config is what the service needs; all fields are required.
+type Config struct {
+	Directory *directory.Directory
+	Managed   *catalog.Managed
+	Usage     Usage
+}
+
+// service has the operations as methods.
+type service struct {
+	dir     *directory.Directory
+	managed *catalog.Managed
+	usage   Usage
+}
+
+// New returns the service, for the gate.
+func New(c Config) *gate.Service {
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage}
+	return &gate.Service{
+		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows(), Resource: resources{},
+		Admit: admit, Source: "iam.amazonaws.com", Region: "us-east-1",
+	}
+}
+
+// rows joins the permission rows of all files.
+func rows() map[string]gate.Row {
+	all := make(map[string]gate.Row)
+	for _, some := range []map[string]gate.Row{
+		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
+	} {
+		maps.Copy(all, some)
+	}
+	return all
+}
+
+// admit holds D2 and D3: credentials of GetSessionToken reach IAM only if they were got with MFA, those of
+// GetFederationToken not at all. AWS answers as if it did not know the token.
+func admit(c *gate.Call) error {
+	p := c.Caller.Principal.Type
+	userSession := (p == policy.User || p == policy.Root) && c.Caller.Temporary && c.Caller.MFAAt.IsZero()
+	if userSession || p == policy.FederatedUser {
+		return fault.New(fault.UnknownKey, "The security token included in the request is invalid")
+	}
+	return nil
+}
