@@ -1,0 +1,60 @@
+package gate
+
+import (
+	"context"
+	"time"
+
+	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/wire"
+)
+
+// Call is one request on its way through the gate. An operation's method finds in it who calls, the state the decision was
+// made on, and the change that its write must carry: a *Call is a directory.Change.
+type Call struct {
+	Request  *wire.Call
+	Caller   *authorizer.Caller // nil for operations decided by an assertion
+	Snapshot *snapshot.Snapshot
+	Env      authorizer.Environment
+	// Decisions are the answers to the row's checks, all of them allows by the time a method runs.
+	Decisions []authorizer.Decision
+
+	service *Service
+	region  string // the region the request was signed for
+	event   eventFrame
+	guards  []store.Guard
+
+	committed store.Revision // of the write this call made; zero where it made none
+	recorded  bool           // the closed event went into the outbox with the write
+}
+
+// Account is the caller's account.
+func (c *Call) Account() string { return c.Caller.Principal.Account }
+
+// Now is the time of the request, the one that the decision used.
+func (c *Call) Now() time.Time { return c.Env.Now }
+
+// Region is the region the request was signed for.
+func (c *Call) Region() string { return c.region }
+
+// Guards are the records that the decisions relied on. It makes a Call a directory.Change.
+func (c *Call) Guards() []store.Guard { return c.guards }
+
+// Event closes the call's event with the given output, for the outbox. It makes a Call a directory.Change.
+func (c *Call) Event(out any) (id string, record []byte, err error) {
+	output, _ := out.(wire.Output)
+	return c.event.id, c.closeEvent(output, nil).Append(nil), nil
+}
+
+// Committed tells the call that its write is durable at rev: the answer waits until the snapshot has reached it, and the
+// event need not be recorded again.
+func (c *Call) Committed(rev store.Revision) { c.committed, c.recorded = rev, true }
+
+type callKey struct{}
+
+// FromContext returns the call that ctx belongs to; it is for logs.
+func FromContext(ctx context.Context) (*Call, bool) {
+	c, ok := ctx.Value(callKey{}).(*Call)
+	return c, ok
+}

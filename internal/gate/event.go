@@ -1,0 +1,121 @@
+package gate
+
+import (
+	"crypto/tls"
+	"strings"
+
+	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/trail"
+	"github.com/ostiary-iam/ostiary/internal/wire"
+	"github.com/ostiary-iam/ostiary/policy"
+)
+
+// eventFrame is what the event of a call is made from, apart from the call itself.
+type eventFrame struct {
+	id, requestID string
+	tls           *tls.ConnectionState
+	host          string
+}
+
+// record buffers the closed event of a call that wrote nothing. The owner of a role that was assumed from another account
+// gets a record too, which names the caller's account and nothing more of it (S2-407).
+func (g *Gate) record(c *Call, out wire.Output, f *wire.Failure) {
+	e := c.closeEvent(out, f)
+	owner := c.foreignOwner()
+	if f != nil || owner == "" {
+		g.trail.Record(e.Append(nil))
+		return
+	}
+	e.SharedID = trail.NewID(g.rand)
+	g.trail.Record(e.Append(nil))
+	g.trail.Record(e.ForOwner(owner, trail.NewID(g.rand)).Append(nil))
+}
+
+// foreignOwner is the account, other than the caller's, whose resource the decision was about.
+func (c *Call) foreignOwner() string {
+	if len(c.Decisions) == 0 {
+		return ""
+	}
+	if owner := c.Decisions[0].Check.ResourceAccount; owner != c.Caller.Principal.Account {
+		return owner
+	}
+	return ""
+}
+
+// closeEvent returns the call's record with its outcome: out for success, f for failure.
+func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
+	row := c.service.Rows[c.Request.Operation.Name]
+	e := &trail.Event{
+		Time: c.Env.Now, Source: c.service.Source, Name: c.Request.Operation.Name, Region: c.Env.Region,
+		UserAgent: c.Env.UserAgent, RequestID: c.event.requestID, ID: c.event.id, ReadOnly: row.ReadOnly,
+	}
+	if c.Env.SourceIP.IsValid() {
+		e.SourceIP = c.Env.SourceIP.String()
+	}
+	if c.Caller != nil {
+		e.Identity, e.Recipient = identityOf(c), c.Caller.Principal.Account
+	}
+	if c.Request.Input != nil {
+		e.RequestParameters = c.Request.Input.AppendEvent(nil)
+	}
+	switch {
+	case f != nil:
+		e.ErrorCode, e.ErrorMessage = f.Code, f.Message
+	case out != nil && (!row.ReadOnly || row.Responds):
+		e.ResponseElements = out.AppendEvent(nil)
+	}
+	if n := len(c.Decisions); n > 0 {
+		e.Additional.Decision = decisionOf(c, &c.Decisions[n-1])
+	}
+	if row.Decides == ByTrust && len(c.Decisions) > 0 {
+		ch := c.Decisions[0].Check
+		e.Resources = []trail.Resource{{AccountID: ch.ResourceAccount, Type: "AWS::IAM::Role", ARN: ch.Resource}}
+	}
+	if s := c.event.tls; s != nil {
+		e.TLS = &trail.TLS{
+			Version:     strings.ReplaceAll(tls.VersionName(s.Version), "TLS ", "TLSv"),
+			CipherSuite: tls.CipherSuiteName(s.CipherSuite), ClientHost: c.event.host,
+		}
+	}
+	return e
+}
+
+// identityOf is the identity block for each kind of caller (S2 section AH.2).
+func identityOf(c *Call) trail.Identity {
+	p := &c.Caller.Principal
+	id := trail.Identity{PrincipalID: p.UniqueID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: c.Caller.AccessKeyID}
+	switch p.Type {
+	case policy.Root:
+		id.Type = trail.TypeRoot
+	case policy.User:
+		id.Type = trail.TypeIAMUser
+		if u, ok := c.Snapshot.UserByID(c.Caller.EntityID); ok {
+			id.UserName = u.Name
+		}
+	case policy.FederatedUser:
+		id.Type = trail.TypeFederatedUser
+	default:
+		id.Type = trail.TypeAssumedRole
+	}
+	if !c.Caller.Temporary {
+		return id
+	}
+	id.Session = &trail.SessionContext{
+		Attributes:     trail.SessionAttributes{CreationDate: c.Caller.Issued, MFAAuthenticated: !c.Caller.MFAAt.IsZero()},
+		SourceIdentity: c.Caller.SourceIdentity,
+	}
+	if p.Type == policy.AssumedRole {
+		if r, ok := c.Snapshot.RoleByID(c.Caller.EntityID); ok {
+			id.Session.Issuer = &trail.SessionIssuer{Type: "Role", PrincipalID: r.ID, ARN: r.ARN(), AccountID: r.Account, UserName: r.Name}
+		}
+	}
+	return id
+}
+
+func decisionOf(c *Call, d *authorizer.Decision) *trail.Decision {
+	out := &trail.Decision{Effect: effectName(d), Layer: d.Layer.String(), Revision: int64(c.Snapshot.Revision())}
+	if d.Policy != nil {
+		out.Policy, out.Statement = d.Policy.Name(), d.Statement
+	}
+	return out
+}

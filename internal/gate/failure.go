@@ -1,0 +1,124 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/wire"
+)
+
+// Code is an AWS error code with its HTTP status.
+type Code struct {
+	Code   string
+	Status int
+}
+
+// Codes maps kinds of errors to a service's codes. A service lists only where it differs from its protocol's table.
+type Codes map[fault.Kind]Code
+
+// The two protocol tables are total: a test holds them to fault.Kinds.
+var (
+	queryCodes = Codes{
+		fault.Internal:              {"ServiceFailure", http.StatusInternalServerError},
+		fault.Invalid:               {"ValidationError", http.StatusBadRequest},
+		fault.InvalidInput:          {"InvalidInput", http.StatusBadRequest},
+		fault.MalformedDocument:     {"MalformedPolicyDocument", http.StatusBadRequest},
+		fault.MalformedInput:        {"MalformedInput", http.StatusBadRequest},
+		fault.UnknownOperation:      {"InvalidAction", http.StatusBadRequest},
+		fault.Unbuilt:               {"NotImplemented", http.StatusNotImplemented},
+		fault.TooLarge:              {"RequestEntityTooLarge", http.StatusRequestEntityTooLarge},
+		fault.MarkerInvalid:         {"ValidationError", http.StatusBadRequest},
+		fault.NotFound:              {"NoSuchEntity", http.StatusNotFound},
+		fault.Exists:                {"EntityAlreadyExists", http.StatusConflict},
+		fault.DeleteConflict:        {"DeleteConflict", http.StatusConflict},
+		fault.LimitExceeded:         {"LimitExceeded", http.StatusConflict},
+		fault.Unmodifiable:          {"UnmodifiableEntity", http.StatusBadRequest},
+		fault.NotAttachable:         {"PolicyNotAttachable", http.StatusBadRequest},
+		fault.Conflict:              {"ConcurrentModification", http.StatusConflict},
+		fault.TemporarilyUnchanged:  {"EntityTemporarilyUnmodifiable", http.StatusConflict},
+		fault.ReportMissing:         {"ReportNotPresent", http.StatusGone},
+		fault.ReportExpired:         {"ReportExpired", http.StatusGone},
+		fault.ReportInProgress:      {"ReportInProgress", http.StatusNotFound},
+		fault.MissingAuthentication: {"MissingAuthenticationToken", http.StatusForbidden},
+		fault.IncompleteSignature:   {"IncompleteSignature", http.StatusBadRequest},
+		fault.UnknownKey:            {"InvalidClientTokenId", http.StatusForbidden},
+		fault.BadSignature:          {"SignatureDoesNotMatch", http.StatusForbidden},
+		fault.SignatureExpired:      {"SignatureDoesNotMatch", http.StatusForbidden},
+		fault.ExpiredCredentials:    {"ExpiredToken", http.StatusForbidden},
+		fault.OptInRequired:         {"OptInRequired", http.StatusForbidden},
+		fault.Denied:                {"AccessDenied", http.StatusForbidden},
+		fault.PackedPolicyTooLarge:  {"PackedPolicyTooLarge", http.StatusBadRequest},
+		fault.RegionDisabled:        {"RegionDisabledException", http.StatusForbidden},
+		fault.RejectedClaim:         {"IDPRejectedClaim", http.StatusForbidden},
+		fault.InvalidIdentityToken:  {"InvalidIdentityToken", http.StatusBadRequest},
+		fault.InvalidMessage:        {"InvalidAuthorizationMessageException", http.StatusBadRequest},
+		fault.Throttled:             {"Throttling", http.StatusBadRequest},
+		fault.Unavailable:           {"ServiceUnavailable", http.StatusServiceUnavailable},
+		fault.Stale:                 {"ServiceUnavailable", http.StatusServiceUnavailable},
+	}
+	jsonCodes = Codes{
+		fault.Internal:              {"InternalServerError", http.StatusInternalServerError},
+		fault.Invalid:               {"ValidationException", http.StatusBadRequest},
+		fault.InvalidInput:          {"InvalidInputException", http.StatusBadRequest},
+		fault.MalformedDocument:     {"MalformedPolicyDocumentException", http.StatusBadRequest},
+		fault.MalformedInput:        {"SerializationException", http.StatusBadRequest},
+		fault.UnknownOperation:      {"UnknownOperationException", http.StatusBadRequest},
+		fault.Unbuilt:               {"NotImplementedException", http.StatusNotImplemented},
+		fault.TooLarge:              {"RequestEntityTooLargeException", http.StatusRequestEntityTooLarge},
+		fault.MarkerInvalid:         {"InvalidInputException", http.StatusBadRequest},
+		fault.NotFound:              {"ResourceNotFoundException", http.StatusBadRequest},
+		fault.Exists:                {"DuplicateNameException", http.StatusBadRequest},
+		fault.DeleteConflict:        {"ConflictException", http.StatusBadRequest},
+		fault.LimitExceeded:         {"ConstraintViolationException", http.StatusBadRequest},
+		fault.Unmodifiable:          {"ConflictException", http.StatusBadRequest},
+		fault.NotAttachable:         {"ConflictException", http.StatusBadRequest},
+		fault.Conflict:              {"ConcurrentModificationException", http.StatusBadRequest},
+		fault.TemporarilyUnchanged:  {"ConflictException", http.StatusBadRequest},
+		fault.ReportMissing:         {"ResourceNotFoundException", http.StatusBadRequest},
+		fault.ReportExpired:         {"ResourceNotFoundException", http.StatusBadRequest},
+		fault.ReportInProgress:      {"ConflictException", http.StatusBadRequest},
+		fault.MissingAuthentication: {"MissingAuthenticationTokenException", http.StatusBadRequest},
+		fault.IncompleteSignature:   {"IncompleteSignatureException", http.StatusBadRequest},
+		fault.UnknownKey:            {"UnrecognizedClientException", http.StatusBadRequest},
+		fault.BadSignature:          {"InvalidSignatureException", http.StatusBadRequest},
+		fault.SignatureExpired:      {"InvalidSignatureException", http.StatusBadRequest},
+		fault.ExpiredCredentials:    {"ExpiredTokenException", http.StatusBadRequest},
+		fault.OptInRequired:         {"OptInRequired", http.StatusForbidden},
+		fault.Denied:                {"AccessDeniedException", http.StatusBadRequest},
+		fault.PackedPolicyTooLarge:  {"PackedPolicyTooLargeException", http.StatusBadRequest},
+		fault.RegionDisabled:        {"RegionDisabledException", http.StatusForbidden},
+		fault.RejectedClaim:         {"AccessDeniedException", http.StatusBadRequest},
+		fault.InvalidIdentityToken:  {"InvalidIdentityTokenException", http.StatusBadRequest},
+		fault.InvalidMessage:        {"InvalidAuthorizationMessageException", http.StatusBadRequest},
+		fault.Throttled:             {"ThrottlingException", http.StatusBadRequest},
+		fault.Unavailable:           {"ServiceUnavailableException", http.StatusServiceUnavailable},
+		fault.Stale:                 {"ServiceUnavailableException", http.StatusServiceUnavailable},
+	}
+)
+
+// hidden is what a caller reads about an error that shows nothing.
+const hidden = "The request processing has failed because of an unknown error, exception or failure."
+
+// failure maps an error to what is written. own is the service's table and may be nil.
+func failure(err error, protocol wire.Protocol, own Codes) wire.Failure {
+	if r, ok := errors.AsType[*wire.Refusal](err); ok {
+		return wire.Failure{Code: r.Code, Message: fault.MessageOf(err), Status: r.Status, Sender: true}
+	}
+	kind := fault.KindOf(err)
+	code, ok := own[kind]
+	if !ok {
+		table := queryCodes
+		if protocol == wire.JSON {
+			table = jsonCodes
+		}
+		if code, ok = table[kind]; !ok {
+			code = table[fault.Internal]
+		}
+	}
+	message := fault.MessageOf(err)
+	if message == "" {
+		message = hidden
+	}
+	return wire.Failure{Code: code.Code, Message: message, Status: code.Status, Sender: code.Status < 500}
+}

@@ -1,0 +1,364 @@
+// Package gate is the one way from a request to an operation: it finds out who calls, asks the authorizer whether they may,
+// opens an event with the decision, runs the operation's method and closes the event with the outcome.
+//
+// Nothing reaches a method around it. A service is registered with a permission row for every operation it has; one without
+// a row is refused when the gate is made. A method writes through directory.Commit with its *Call as the change, so that a
+// write carries the guards of the decision and its event into one transaction; when a guard no longer holds, the request is
+// authorized again on a newer snapshot, never just retried. An answer to a write waits until this node's snapshot shows it.
+package gate
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/trail"
+	"github.com/ostiary-iam/ostiary/internal/wire"
+	"github.com/ostiary-iam/ostiary/sigv4"
+)
+
+// Service is one API behind the gate.
+type Service struct {
+	API      *wire.API
+	Handlers map[string]wire.Handler[*Call] // by operation, from the generated Bind
+	Rows     map[string]Row                 // by operation; one for each handler
+	Codes    Codes                          // where the service's error codes differ from its protocol's
+	Resource authorizer.Resources           // may be nil: the service owns no resources
+	// Admit refuses callers by the kind of their credentials, before any policy is asked; nil admits everyone.
+	Admit func(*Call) error
+	// Source is the event source, "iam.amazonaws.com". Region is the region its events carry; empty means the region of the
+	// request's signature: global services have one region of their own.
+	Source, Region string
+}
+
+// Recorder takes closed events of reads, denials and failures. It must not block for longer than a buffer takes.
+type Recorder interface {
+	Record(event []byte)
+}
+
+// Usage notes that credentials were used.
+type Usage interface {
+	Key(accessKeyID, service, region string, at time.Time)
+	Role(account, roleID, service, region string, at time.Time)
+}
+
+// Meter counts what happened; every method must be cheap.
+type Meter interface {
+	Request(api, operation, code string, took time.Duration)
+	Decision(effect, layer string)
+	AuthenticationFailure(kind string)
+}
+
+// Config is what a gate needs. All fields but Log, Now, Rand and Meter are required.
+type Config struct {
+	Services  []*Service
+	Snapshots *snapshot.Follower
+	Store     store.Store // asked once for access keys the snapshot does not know, and for the head
+	Ring      *seal.Ring
+	Managed   *catalog.Managed
+	Trail     Recorder
+	Usage     Usage
+	Regions   []string // regions that signatures may name; the first is the default
+	Meter     Meter    // nil counts nothing
+	Log       *slog.Logger
+	Now       func() time.Time // nil means time.Now
+	Rand      io.Reader        // nil means crypto/rand
+	Skew      time.Duration    // how far a signature's time may be off; zero means sigv4.DefaultSkew
+}
+
+// Gate is an http.Handler for the AWS APIs.
+type Gate struct {
+	services   map[*wire.API]*Service
+	apis       *wire.APIs
+	authorizer *authorizer.Authorizer
+	snapshots  *snapshot.Follower
+	store      store.Store
+	ring       *seal.Ring
+	managed    *catalog.Managed
+	trail      Recorder
+	usage      Usage
+	regions    []string
+	meter      Meter
+	log        *slog.Logger
+	now        func() time.Time
+	rand       io.Reader
+	skew       time.Duration
+	keys       *sigv4.Cache
+	tokens     *tokenCache
+	lookups    *rate.Limiter
+}
+
+// New checks that every operation of every service has a row, and returns the gate.
+func New(c Config) (*Gate, error) {
+	g := &Gate{
+		services: make(map[*wire.API]*Service), snapshots: c.Snapshots, store: c.Store, ring: c.Ring, managed: c.Managed,
+		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand, skew: c.Skew,
+		keys: sigv4.NewCache(keyCacheSize), tokens: newTokenCache(),
+		lookups: rate.NewLimiter(rate.Limit(unknownKeyLookups), unknownKeyLookups),
+	}
+	if g.meter == nil {
+		g.meter = noMeter{}
+	}
+	if g.log == nil {
+		g.log = slog.Default()
+	}
+	if g.now == nil {
+		g.now = time.Now
+	}
+	if g.rand == nil {
+		g.rand = rand.Reader
+	}
+	if g.skew == 0 {
+		g.skew = sigv4.DefaultSkew
+	}
+	ports := make(map[string]authorizer.Resources)
+	var apis []*wire.API
+	for _, s := range c.Services {
+		if err := s.check(); err != nil {
+			return nil, err
+		}
+		g.services[s.API] = s
+		apis = append(apis, s.API)
+		if s.Resource != nil {
+			ports[s.API.SigningName] = s.Resource
+		}
+	}
+	g.apis = wire.NewAPIs(apis...)
+	g.authorizer = authorizer.New(ports)
+	return g, nil
+}
+
+// check holds rows and handlers against each other.
+func (s *Service) check() error {
+	for name := range s.Handlers {
+		row, ok := s.Rows[name]
+		if !ok {
+			return fmt.Errorf("gate: %s %s has no permission row", s.API.Name, name)
+		}
+		asks := row.Decides == ByPolicy || row.Decides == ByTrust
+		if row.Decides == 0 || asks != (row.Checks != nil) {
+			return fmt.Errorf("gate: the permission row of %s %s is decided %s and does not say how", s.API.Name, name, row.Decides)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Rows)) {
+		if s.Handlers[name] == nil {
+			return fmt.Errorf("gate: a permission row names %s %s, which has no handler", s.API.Name, name)
+		}
+	}
+	return nil
+}
+
+// Authorizer returns the authorizer, for what decides outside a request: the simulator.
+func (g *Gate) Authorizer() *authorizer.Authorizer { return g.authorizer }
+
+// keyCacheSize is how many derived signing keys are kept.
+const keyCacheSize = 8192
+
+// maxBody is the largest request body accepted, as on AWS's Query services.
+const maxBody = 1 << 20
+
+// attempts is how often a request whose decision has become stale is authorized again before it is given up as busy.
+const attempts = 32
+
+// ServeHTTP answers one AWS request.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	began := g.now()
+	id := trail.NewID(g.rand)
+	w.Header().Set("X-Amzn-RequestId", id)
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	if err != nil {
+		kind := fault.New(fault.MalformedInput, "The request body could not be read.")
+		if _, large := errors.AsType[*http.MaxBytesError](err); large {
+			kind = fault.New(fault.TooLarge, "Request body is larger than the limit of %d bytes.", maxBody)
+		}
+		g.apis.WriteFailure(w, g.apis.Guess(r), id, failure(kind, g.apis.Guess(r).Protocol, nil))
+		return
+	}
+	req, err := g.apis.Recognize(r, body)
+	if err != nil {
+		api := g.apis.Guess(r)
+		f := failure(err, api.Protocol, nil)
+		g.meter.Request(api.Name, "", f.Code, g.now().Sub(began))
+		g.apis.WriteFailure(w, api, id, f)
+		return
+	}
+	c := &Call{Request: req, service: g.services[req.API], Env: g.environment(r, began), region: g.regions[0]}
+	c.event = eventFrame{id: trail.NewID(g.rand), requestID: id, tls: r.TLS, host: r.Host}
+	ctx := context.WithValue(r.Context(), callKey{}, c)
+	out, err := g.run(ctx, c, r, body)
+	if err != nil {
+		f := failure(err, req.API.Protocol, c.service.Codes)
+		g.note(c, began, f.Code, err)
+		g.apis.WriteFailure(w, req.API, id, f)
+		return
+	}
+	g.note(c, began, "", nil)
+	wire.WriteOutput(w, req, id, out)
+}
+
+// run takes a recognized request through authentication, decision and method.
+func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (wire.Output, error) {
+	handler, row := c.service.Handlers[c.Request.Operation.Name], c.service.Rows[c.Request.Operation.Name]
+	c.Snapshot = g.snapshots.Current()
+	if row.Decides != ByAssertion {
+		if err := g.authenticate(ctx, c, r, body); err != nil {
+			g.meter.AuthenticationFailure(fault.KindOf(err).String())
+			return nil, err
+		}
+	}
+	if handler == nil {
+		return nil, g.closed(c, fault.New(fault.Unbuilt, "%s of %s is not built yet: %s", c.Request.Operation.Name, c.Request.API.Name, c.Request.Operation.Unbuilt))
+	}
+	if err := c.Request.Validate(); err != nil {
+		return nil, g.closed(c, err)
+	}
+	if c.service.Admit != nil {
+		if err := c.service.Admit(c); err != nil {
+			return nil, g.closed(c, err)
+		}
+	}
+	for attempt := 0; ; attempt++ {
+		out, err := g.attempt(ctx, c, row, handler)
+		if fault.KindOf(err) != fault.Stale {
+			return out, g.finish(ctx, c, out, err)
+		}
+		if attempt == attempts {
+			return nil, g.closed(c, fault.New(fault.Conflict, "The request was overtaken by other changes too often. Try again."))
+		}
+		if c.Snapshot, err = g.newest(ctx); err != nil {
+			return nil, g.closed(c, err)
+		}
+	}
+}
+
+// attempt decides on the call's snapshot and runs the method.
+func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handler[*Call]) (wire.Output, error) {
+	if err := g.decide(c, row); err != nil {
+		return nil, err
+	}
+	return handler(ctx, c, c.Request.Input)
+}
+
+// decide asks every check of the row.
+func (g *Gate) decide(c *Call, row Row) error {
+	c.Decisions, c.guards = c.Decisions[:0], nil
+	if row.Checks == nil {
+		return nil
+	}
+	checks, err := row.Checks(c)
+	if err != nil {
+		return err
+	}
+	if len(checks) == 0 {
+		return &fault.Error{Kind: fault.Internal, Cause: fmt.Errorf("the row of %s asked nothing", c.Request.Operation.Name)}
+	}
+	for i := range checks {
+		d := g.authorizer.Decide(c.Snapshot, c.Caller, &c.Env, &checks[i])
+		c.Decisions = append(c.Decisions, d)
+		c.guards = appendGuards(c.guards, d.Guards)
+		g.meter.Decision(effectName(&d), d.Layer.String())
+		if !d.Allowed() {
+			return &fault.Error{Kind: fault.Denied, Subject: checks[i].Action, Message: d.Message()}
+		}
+	}
+	return nil
+}
+
+// finish closes the event of a call that has run, and waits for the snapshot to show its write.
+func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) error {
+	if err != nil {
+		return g.closed(c, err)
+	}
+	if !c.recorded {
+		g.record(c, out, nil)
+	}
+	if c.committed == 0 {
+		return nil
+	}
+	if _, err := g.snapshots.Wait(ctx, c.committed); err != nil {
+		return fault.Wrap(err, "waiting for the snapshot to reach the write")
+	}
+	return nil
+}
+
+// closed records the failed call and returns err.
+func (g *Gate) closed(c *Call, err error) error {
+	f := failure(err, c.Request.API.Protocol, c.service.Codes)
+	g.record(c, nil, &f)
+	return err
+}
+
+// newest returns a snapshot that has everything committed by now.
+func (g *Gate) newest(ctx context.Context) (*snapshot.Snapshot, error) {
+	head, err := g.store.Head(ctx)
+	if err != nil {
+		return nil, fault.Wrap(err, "asking for the head")
+	}
+	return g.snapshots.Wait(ctx, head)
+}
+
+// note counts and logs one finished request.
+func (g *Gate) note(c *Call, began time.Time, code string, err error) {
+	took := g.now().Sub(began)
+	g.meter.Request(c.Request.API.Name, c.Request.Operation.Name, code, took)
+	if err != nil && (fault.KindOf(err) == fault.Internal || fault.KindOf(err) == fault.Unavailable) {
+		g.log.Error("request failed", "request", c.event.requestID, "operation", c.Request.Operation.Name, "err", err)
+		return
+	}
+	g.log.Debug("request", "request", c.event.requestID, "operation", c.Request.Operation.Name, "code", code, "took", took)
+}
+
+// environment is what decisions need to know of the HTTP request.
+func (g *Gate) environment(r *http.Request, now time.Time) authorizer.Environment {
+	env := authorizer.Environment{Now: now, UserAgent: r.UserAgent(), Referer: r.Referer(), Secure: r.TLS != nil}
+	if ap, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		env.SourceIP = ap.Addr().Unmap()
+	}
+	return env
+}
+
+// appendGuards adds guards that are not there yet. A record seen at two revisions keeps both: the write will find it stale.
+func appendGuards(guards, more []store.Guard) []store.Guard {
+	for _, m := range more {
+		known := slices.ContainsFunc(guards, func(g store.Guard) bool {
+			return g.Revision == m.Revision && string(g.Key) == string(m.Key)
+		})
+		if !known {
+			guards = append(guards, m)
+		}
+	}
+	return guards
+}
+
+func effectName(d *authorizer.Decision) string {
+	switch {
+	case d.Allowed():
+		return "allow"
+	case d.Explicit:
+		return "deny-explicit"
+	default:
+		return "deny-implicit"
+	}
+}
+
+type noMeter struct{}
+
+func (noMeter) Request(string, string, string, time.Duration) {}
+func (noMeter) Decision(string, string)                       {}
+func (noMeter) AuthenticationFailure(string)                  {}

@@ -1,0 +1,54 @@
+package gate
+
+import (
+	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/wire"
+)
+
+// Decides says what opens an operation.
+type Decides uint8
+
+const (
+	// ByPolicy operations are allowed by the caller's policies: every check of the row must be allowed.
+	ByPolicy Decides = iota + 1
+	// Always operations need a valid signature and no permission; a deny does not bind them either (GetCallerIdentity).
+	Always
+	// ByTrust operations are opened by a role's trust policy, with or without the caller's own policies.
+	ByTrust
+	// ByAssertion operations carry no signature: what they carry is verified by the operation (AssumeRoleWithSAML).
+	ByAssertion
+)
+
+func (d Decides) String() string {
+	switch d {
+	case ByPolicy:
+		return "by policy"
+	case Always:
+		return "always"
+	case ByTrust:
+		return "by trust policy"
+	case ByAssertion:
+		return "by assertion"
+	}
+	return "nothing"
+}
+
+// Row is an operation's permission row: what must be allowed before its method runs, made from the typed input and the
+// snapshot alone. A target that does not exist yields the ARN it would have, so that a denial tells nothing about it.
+type Row struct {
+	Decides  Decides
+	ReadOnly bool // the event's readOnly
+	// Responds says that the event carries the response although the operation is read-only: those that give credentials.
+	Responds bool
+	// Checks returns the questions to ask, in the order in which denials are reported. It is nil only for Always and
+	// ByAssertion. An error refuses the request before any decision and is reserved for input from which no question can be made.
+	Checks func(*Call) ([]authorizer.Check, error)
+}
+
+// Input returns the call's input as the type that its operation takes. The dispatch table guarantees the type.
+func Input[T any](c *Call) T { return c.Request.Input.(T) }
+
+// Checks adapts a function of the typed input to a row's Checks.
+func Checks[T wire.Input](f func(*Call, T) []authorizer.Check) func(*Call) ([]authorizer.Check, error) {
+	return func(c *Call) ([]authorizer.Check, error) { return f(c, Input[T](c)), nil }
+}
