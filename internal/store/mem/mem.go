@@ -19,7 +19,7 @@ import (
 )
 
 // degree of the tree: 2·degree−1 entries at most in a node, which is copied when one of them changes.
-const degree = 32
+const degree = 16
 
 // Config says how to make a store. The zero value is good.
 type Config struct {
@@ -37,24 +37,27 @@ type Store struct {
 	state atomic.Pointer[state]
 
 	turn   chan struct{} // holds a token while an Update runs
-	tree   *btree.BTreeG[store.Entry]
-	gate   sync.RWMutex // held shared by running transactions, alone by Close
+	tree   *tree         // the next state; of whoever has the turn
+	gate   sync.RWMutex  // held shared by running transactions, alone by Close
 	closed atomic.Bool
 }
 
 var _ store.Store = (*Store)(nil)
 
+// tree holds entries that do not change. Pointers keep its nodes small, which are copied with every change.
+type tree = btree.BTreeG[*store.Entry]
+
 // state is one state of the store; neither it nor its tree changes.
 type state struct {
-	tree     *btree.BTreeG[store.Entry]
+	tree     *tree
 	revision store.Revision
 }
 
 // Open returns an empty store.
 func Open(c Config) *Store {
-	tree := btree.NewG(degree, func(a, b store.Entry) bool { return bytes.Compare(a.Key, b.Key) < 0 })
-	s := &Store{rerun: c.Rerun, log: history.New(c.History, 0), turn: make(chan struct{}, 1), tree: tree}
-	s.state.Store(&state{tree: tree.Clone()})
+	next := btree.NewG(degree, func(a, b *store.Entry) bool { return bytes.Compare(a.Key, b.Key) < 0 })
+	s := &Store{rerun: c.Rerun, log: history.New(c.History, 0), turn: make(chan struct{}, 1), tree: next}
+	s.state.Store(&state{tree: next.Clone()})
 	return s
 }
 
@@ -113,8 +116,8 @@ func (s *Store) commit(now *state, writes []overlay.Write) store.Revision {
 	changes := make([]store.Change, 0, len(writes))
 	for _, w := range writes {
 		if !w.Deleted {
-			s.tree.ReplaceOrInsert(store.Entry{Key: w.Key, Value: w.Value, Revision: next})
-		} else if _, had := s.tree.Delete(store.Entry{Key: w.Key}); !had {
+			s.tree.ReplaceOrInsert(&store.Entry{Key: w.Key, Value: w.Value, Revision: next})
+		} else if _, had := s.tree.Delete(&store.Entry{Key: w.Key}); !had {
 			continue
 		}
 		changes = append(changes, store.Change(w))
@@ -172,6 +175,7 @@ func (s *Store) enter(ctx context.Context) error {
 // reader reads one state.
 type reader struct {
 	state *state
+	probe store.Entry // what Get looks for; here, so that it need not be allocated
 	ended bool
 }
 
@@ -184,8 +188,12 @@ func (r *reader) Get(key []byte) (store.Entry, bool, error) {
 	if len(key) == 0 {
 		return store.Entry{}, false, store.ErrEmptyKey
 	}
-	e, ok := r.state.tree.Get(store.Entry{Key: key})
-	return e, ok, nil
+	r.probe.Key = key
+	e, ok := r.state.tree.Get(&r.probe)
+	if !ok {
+		return store.Entry{}, false, nil
+	}
+	return *e, true, nil
 }
 
 func (r *reader) Range(prefix []byte) iter.Seq2[store.Entry, error] {
@@ -194,12 +202,12 @@ func (r *reader) Range(prefix []byte) iter.Seq2[store.Entry, error] {
 			yield(store.Entry{}, store.ErrEnded)
 			return
 		}
-		r.state.tree.AscendGreaterOrEqual(store.Entry{Key: prefix}, func(e store.Entry) bool {
+		r.state.tree.AscendGreaterOrEqual(&store.Entry{Key: prefix}, func(e *store.Entry) bool {
 			if r.ended {
 				yield(store.Entry{}, store.ErrEnded)
 				return false
 			}
-			return bytes.HasPrefix(e.Key, prefix) && yield(e, nil)
+			return bytes.HasPrefix(e.Key, prefix) && yield(*e, nil)
 		})
 	}
 }
