@@ -12,6 +12,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/policy"
 )
 
 // trust is a trust policy for principals of type AWS.
@@ -252,4 +253,51 @@ func TestServiceLinkedRoleIsProtected(t *testing.T) {
 	})
 	w.do(func(tx *directory.Tx) error { return tx.Tag(r, []entity.Tag{{Key: "k"}}) })
 	w.do(func(tx *directory.Tx) error { return tx.Untag(r, []string{"k"}) })
+}
+
+// What is stored is what decides: the engine matches a caller by the IDs that the trust policy was bound to.
+func TestBoundTrustDecides(t *testing.T) {
+	w := newWorld(t)
+	alice := get(w, func(tx *directory.Tx) (*entity.User, error) {
+		return tx.CreateUser(home, directory.NewUser{Name: "alice"})
+	})
+	app := get(w, func(tx *directory.Tx) (*entity.Role, error) {
+		return tx.CreateRole(home, directory.NewRole{Name: "app", Trust: trustEC2})
+	})
+	user := policy.Principal{Type: policy.User, ARN: alice.ARN(), Account: home, UniqueID: alice.ID}
+	session := policy.Principal{Type: policy.AssumedRole, ARN: entity.AssumedRoleARN(home, "app", "s1"), Account: home, UniqueID: app.ID + ":s1", RoleARN: app.ARN()}
+	for _, tt := range []struct {
+		name, principal string
+		caller          policy.Principal
+		reborn          string // the unique ID of somebody else who later bears the same ARN
+	}{
+		{"user", alice.ARN(), user, "AIDAAAAAAAAAAAAAAAAAA"},
+		{"role", app.ARN(), session, "AROAAAAAAAAAAAAAAAAAA:s1"},
+		{"session", session.ARN, session, "AROAAAAAAAAAAAAAAAAAA:s1"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := get(w, func(tx *directory.Tx) (*entity.Role, error) {
+				return tx.CreateRole(home, directory.NewRole{Name: "to-" + tt.name, Trust: trust(tt.principal)})
+			})
+			doc, err := policy.Parse([]byte(r.Trust))
+			if err != nil {
+				t.Fatal(err)
+			}
+			compiled, err := policy.Compile(policy.Trust, "trust", doc)
+			if err != nil {
+				t.Fatal(err)
+			}
+			decide := func(p policy.Principal) policy.Effect {
+				return policy.Evaluate(&policy.Request{Principal: p, Action: "sts:AssumeRole", Resource: r.ARN(), ResourceAccount: home, Context: &policy.Context{}},
+					&policy.Set{Identity: []*policy.Policy{}, Resource: compiled}).Effect
+			}
+			if got := decide(tt.caller); got != policy.Allow {
+				t.Error("the principal is refused")
+			}
+			tt.caller.UniqueID = tt.reborn
+			if got := decide(tt.caller); got != policy.Deny {
+				t.Error("a new entity of the same name is let in")
+			}
+		})
+	}
 }
