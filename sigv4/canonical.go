@@ -232,7 +232,7 @@ func appendHeaders(dst []byte, r *http.Request, list string) (_ []byte, complete
 	complete = true
 	for rest := list; rest != ""; {
 		var name string
-		name, rest, _ = strings.Cut(rest, ";")
+		name, rest = cutByte(rest, ';')
 		dst = append(dst, name...)
 		dst = append(dst, ':')
 		switch {
@@ -291,7 +291,7 @@ func lookup(h http.Header, name string) ([]string, bool) {
 // space, as in a folded header: a value can never begin a new line of the canonical request.
 func appendTrimmed(dst []byte, v string) []byte {
 	v = strings.Trim(v, " \t\r\n")
-	if !strings.Contains(v, "  ") && !strings.ContainsAny(v, "\r\n") {
+	if isTidy(v) {
 		return append(dst, v...)
 	}
 	space := false
@@ -307,4 +307,17 @@ func appendTrimmed(dst []byte, v string) []byte {
 		dst = append(dst, c)
 	}
 	return dst
+}
+
+// isTidy reports whether v has no line breaks and no two spaces together.
+func isTidy(v string) bool {
+	last := byte(0)
+	for i := range len(v) {
+		c := v[i]
+		if c == ' ' && last == ' ' || c == '\r' || c == '\n' {
+			return false
+		}
+		last = c
+	}
+	return true
 }

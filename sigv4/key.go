@@ -5,7 +5,6 @@ import (
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
 	"encoding/binary"
 	"hash/maphash"
 	"strings"
@@ -17,9 +16,9 @@ const hmacBlock = sha256.BlockSize
 
 // signingKey is what verifies the signatures of one access key in one scope.
 type signingKey struct {
-	fingerprint  [sha256.Size]byte // of the secret, so that a changed secret is noticed
-	inner, outer [hmacBlock]byte   // HMAC's two key blocks; SigV4
-	public       *ecdsa.PublicKey  // SigV4A
+	fingerprint  uint64           // of the secret under the cache's seed, so that a changed secret is noticed
+	inner, outer [hmacBlock]byte  // HMAC's two key blocks; SigV4
+	public       *ecdsa.PublicKey // SigV4A
 }
 
 // hmac returns HMAC-SHA256 of the message that stands in buf after room for one block. It is RFC 2104 by the letter, over
@@ -35,7 +34,7 @@ func (k *signingKey) hmac(buf []byte) [sha256.Size]byte {
 
 // deriveKey derives the signing key of p's scope from a secret.
 func deriveKey(p *Presented, secret string) *signingKey {
-	k := &signingKey{fingerprint: sha256.Sum256([]byte(secret))}
+	k := new(signingKey)
 	if p.Algorithm == AlgorithmECDSA {
 		if private := deriveECDSA(p.AccessKeyID, secret); private != nil {
 			k.public = &private.PublicKey
@@ -158,20 +157,22 @@ func (c *Cache) lookup(p *Presented, secret string) (*signingKey, bool) {
 	if !ok && !old {
 		return nil, false
 	}
-	fingerprint := sha256.Sum256([]byte(secret))
-	if subtle.ConstantTimeCompare(k.fingerprint[:], fingerprint[:]) != 1 {
+	// The seed is random and never leaves the process, and secrets come from the server's own store: nobody can aim at a
+	// collision of 64 bits.
+	if k.fingerprint != maphash.String(c.seed, secret) {
 		return nil, false
 	}
 	if old {
-		c.store(p, k)
+		c.store(p, secret, k)
 	}
 	return k, true
 }
 
-func (c *Cache) store(p *Presented, k *signingKey) {
+func (c *Cache) store(p *Presented, secret string, k *signingKey) {
 	if c == nil {
 		return
 	}
+	k.fingerprint = maphash.String(c.seed, secret)
 	sh, key := c.shard(p), keyFor(p)
 	// The strings share memory with the request; the cache must not keep that alive.
 	for _, s := range [...]*string{&key.algorithm, &key.accessKeyID, &key.date, &key.region, &key.service} {

@@ -94,7 +94,7 @@ func (p *Presented) parseHeader(auth string) error {
 	var has [3]bool
 	for rest != "" {
 		var pair string
-		pair, rest, _ = strings.Cut(rest, ",")
+		pair, rest = cutByte(rest, ',')
 		pair = strings.Trim(pair, " \t")
 		name, value, ok := strings.Cut(pair, "=")
 		if !ok {
@@ -186,7 +186,7 @@ func (p *Presented) parseParts(credential, signedHeaders, signature string) erro
 	p.scope = credential[strings.IndexByte(credential, '/')+1:]
 	rest := credential
 	for i := range want {
-		part[i], rest, _ = strings.Cut(rest, "/")
+		part[i], rest = cutByte(rest, '/')
 	}
 	p.AccessKeyID, p.Date = part[0], part[1]
 	p.Service = part[want-2]
@@ -200,7 +200,8 @@ func (p *Presented) parseParts(credential, signedHeaders, signature string) erro
 		return refuse(Scope, "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "+
 			"'%s' != '%s', from '%s'.", p.Date, day, p.timestamp)
 	}
-	if !validSignedHeaders(signedHeaders) {
+	var ok bool
+	if p.signs, ok = scanSignedHeaders(signedHeaders); !ok {
 		return refuse(Incomplete, "SignedHeaders must be lower-case header names in order, each once, separated by semicolons.")
 	}
 	p.SignedHeaders = signedHeaders
@@ -221,7 +222,7 @@ func (p *Presented) parseExtras(q *params) error {
 		return err
 	}
 	// The whole query string is signed, but AWS lets some presigned requests leave the token out: Verify looks.
-	p.tokenSigned = p.SecurityToken == "" || tokenInQuery || p.signs("x-amz-security-token")
+	p.tokenSigned = p.SecurityToken == "" || tokenInQuery || p.signs&signsToken != 0
 	if p.payload, _, err = one(p.request, namePayload, q.payload); err != nil {
 		return err
 	}
@@ -239,21 +240,22 @@ func (p *Presented) parseExtras(q *params) error {
 
 // checkSigned refuses requests whose signature leaves out what the server acts on.
 func (p *Presented) checkSigned() error {
-	if !p.signs("host") {
+	if p.signs&signsHost == 0 {
 		return refuse(Unsigned, "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.")
 	}
 	h := p.request.Header
 	if p.Form == FormHeader {
-		if _, ok := h[nameDate]; ok && !p.signs("x-amz-date") {
+		if _, ok := h[nameDate]; ok && p.signs&signsXDate == 0 {
 			return mustSign(nameDate)
-		} else if !ok && !p.signs("date") {
+		} else if !ok && p.signs&signsDate == 0 {
 			return mustSign(headerDate)
 		}
 	}
-	for _, n := range [...]struct{ header, signed string }{{nameTarget, "x-amz-target"}, {nameRegionSet, "x-amz-region-set"}} {
-		if _, ok := h[n.header]; ok && !p.signs(n.signed) {
-			return mustSign(n.header)
-		}
+	if _, ok := h[nameTarget]; ok && p.signs&signsTarget == 0 {
+		return mustSign(nameTarget)
+	}
+	if _, ok := h[nameRegionSet]; ok && p.signs&signsRegionSet == 0 {
+		return mustSign(nameRegionSet)
 	}
 	return nil
 }
@@ -262,11 +264,11 @@ func mustSign(header string) error {
 	return refuse(Unsigned, "'%s' must be a 'SignedHeader' in the AWS Authorization.", header)
 }
 
-// signs reports whether the lower-case name is among the signed headers.
-func (p *Presented) signs(name string) bool {
+// signsName reports whether the lower-case name is among the signed headers.
+func (p *Presented) signsName(name string) bool {
 	for rest := p.SignedHeaders; rest != ""; {
 		var n string
-		if n, rest, _ = strings.Cut(rest, ";"); n == name {
+		if n, rest = cutByte(rest, ';'); n == name {
 			return true
 		}
 	}
@@ -293,11 +295,9 @@ func (p *Presented) dateHeader() (string, error) {
 // parseTime reads the form of X-Amz-Date and, in the header form, the forms of Date.
 func (p *Presented) parseTime(date string) error {
 	date = strings.Trim(date, " ")
-	if len(date) == len(TimeFormat) { // the parser would take fractions of a second
-		if t, err := time.Parse(TimeFormat, date); err == nil {
-			p.Time, p.timestamp = t, date
-			return nil
-		}
+	if t, ok := parseBasic(date); ok {
+		p.Time, p.timestamp = t, date
+		return nil
 	}
 	if p.Form == FormHeader && len(p.request.Header[nameDate]) == 0 {
 		if t, err := http.ParseTime(date); err == nil {
@@ -307,6 +307,29 @@ func (p *Presented) parseTime(date string) error {
 		}
 	}
 	return refuse(Incomplete, "Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", date)
+}
+
+// parseBasic reads TimeFormat. The standard library's parser is slower and takes fractions of a second.
+func parseBasic(s string) (time.Time, bool) {
+	if len(s) != len(TimeFormat) || s[8] != 'T' || s[15] != 'Z' {
+		return time.Time{}, false
+	}
+	number := func(from, to int) (n int) {
+		for i := from; i < to; i++ {
+			if s[i] < '0' || s[i] > '9' {
+				return -1
+			}
+			n = 10*n + int(s[i]-'0')
+		}
+		return n
+	}
+	year, month, day := number(0, 4), number(4, 6), number(6, 8)
+	hour, minute, second := number(9, 11), number(11, 13), number(13, 15)
+	if year < 0 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59 {
+		return time.Time{}, false
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	return t, t.Day() == day // a day that the month does not have moves into the next
 }
 
 // one returns the value of a header or of the query parameter of the same name, and whether it came from the query.
@@ -355,27 +378,66 @@ func digest(text string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// validSignedHeaders accepts a list in the one spelling that the canonical request has. An empty list is accepted here, so
-// that the caller can say that Host is missing from it.
-func validSignedHeaders(list string) bool {
-	if len(list) > maxSignedHeaders {
-		return false
+// Bits for the signed headers that the server acts on.
+const (
+	signsHost = 1 << iota
+	signsDate
+	signsXDate
+	signsToken
+	signsTarget
+	signsRegionSet
+)
+
+// scanSignedHeaders accepts a list in the one spelling that the canonical request has, and says which headers that matter
+// are in it. An empty list is accepted here, so that the caller can say that Host is missing from it.
+func scanSignedHeaders(list string) (signs uint8, ok bool) {
+	if len(list) > maxSignedHeaders || strings.HasSuffix(list, ";") {
+		return 0, false
 	}
-	last := ""
-	for rest, more := list, list != ""; more; {
+	for last, rest := "", list; rest != ""; {
 		var name string
-		name, rest, more = strings.Cut(rest, ";")
+		name, rest = cutByte(rest, ';')
 		if name <= last { // also refuses the empty name
-			return false
+			return 0, false
 		}
 		for i := range len(name) {
-			if c := name[i]; !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || strings.IndexByte("-_.!#$%&'*+^`|~", c) >= 0) {
-				return false
+			if !inHeaderName[name[i]] {
+				return 0, false
 			}
+		}
+		switch name {
+		case "host":
+			signs |= signsHost
+		case "date":
+			signs |= signsDate
+		case "x-amz-date":
+			signs |= signsXDate
+		case "x-amz-security-token":
+			signs |= signsToken
+		case "x-amz-target":
+			signs |= signsTarget
+		case "x-amz-region-set":
+			signs |= signsRegionSet
 		}
 		last = name
 	}
-	return true
+	return signs, true
+}
+
+// inHeaderName are the characters of a header's name in lower case (RFC 9110, 5.6.2).
+var inHeaderName = func() (set [256]bool) {
+	for _, c := range []byte("abcdefghijklmnopqrstuvwxyz0123456789-_.!#$%&'*+^`|~") {
+		set[c] = true
+	}
+	return set
+}()
+
+// cutByte is strings.Cut for one byte, without the detour through a general search.
+func cutByte(s string, c byte) (before, after string) {
+	if i := strings.IndexByte(s, c); i >= 0 {
+		return s[:i], s[i+1:]
+	}
+	return s, ""
 }
 
 // param is a query parameter that was given once or not at all.

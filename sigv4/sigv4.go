@@ -88,6 +88,7 @@ type Presented struct {
 	timestamp    string             // Time in TimeFormat, as in the string to sign
 	scope        string             // date/region/service/aws4_request as presented
 	payload      string             // X-Amz-Content-Sha256 as presented; empty where absent
+	signs        uint8              // which headers that matter are among SignedHeaders
 	tokenSigned  bool               // the signature covers the token, wherever it stands
 	request      *http.Request
 }

@@ -125,7 +125,7 @@ func (v *Verifier) match(p *Presented, secret string, s *scratch) bool {
 	}
 	if ok && !cached {
 		// Only now: a stranger must not be able to fill the cache with scopes.
-		v.Cache.store(p, k)
+		v.Cache.store(p, secret, k)
 	}
 	return ok
 }
@@ -159,7 +159,7 @@ func (v *Verifier) checkSigned(p *Presented) error {
 		return nil
 	}
 	for name := range p.request.Header {
-		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && name != nameToken && !p.signs(lower) {
+		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") && name != nameToken && !p.signsName(lower) {
 			return refuse(Unsigned, "There were headers present in the request which were not signed: %s", lower)
 		}
 	}
