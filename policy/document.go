@@ -96,6 +96,8 @@ type PrincipalRef struct {
 	Type       string // AWS, Service, Federated, CanonicalUser; "*" for a bare star
 	Value      string
 	Start, End int // byte offsets of the JSON string including its quotes
+
+	line, column int // of Start
 }
 
 // Condition is one operator of a Condition block with its tests; all tests must hold.

@@ -1,0 +1,216 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/ostiary-iam/ostiary/arn/glob"
+)
+
+// Policy is a compiled document: immutable and safe for concurrent use.
+type Policy struct {
+	name       string
+	kind       Kind
+	statements []statement
+	// The statements whose Action can name an action of a service, by the service's name in lower case; of all others, rest.
+	byService map[string][]int
+	rest      []int
+	all       []int
+}
+
+// Name returns the name given to Compile.
+func (p *Policy) Name() string { return p.name }
+
+// Kind returns the kind given to Compile.
+func (p *Policy) Kind() Kind { return p.kind }
+
+// Len returns the number of statements.
+func (p *Policy) Len() int { return len(p.statements) }
+
+// Sid returns the Sid of statement i, or the empty string.
+func (p *Policy) Sid(i int) string { return p.statements[i].sid }
+
+// statement is a compiled statement.
+type statement struct {
+	effect       Effect
+	sid          string
+	hasPrincipal bool
+	notPrincipal bool
+	principals   []principalMatcher
+	notAction    bool
+	actions      []actionPattern
+	notResource  bool
+	anyResource  bool // the statement has no resource element
+	resources    []text
+	conditions   []condition
+}
+
+// text is a string of a policy, ready to be compared: a literal, or a pattern with the variables for its slots.
+type text struct {
+	literal string
+	pattern *glob.Pattern // nil: literal
+	vars    []variable
+	folded  []glob.Token // for comparisons without case: the tokens; pattern is nil
+}
+
+// condition is one test of a Condition block.
+type condition struct {
+	op        operator
+	effect    Effect // of the statement: what to do where AWS defines nothing
+	key       keyRef
+	texts     []text
+	exact     map[string]struct{} // StringEquals with many literals: these, and texts has the others
+	anyARN    bool                // ArnLike *
+	malformed bool                // an ARN pattern that no ARN can match
+	numbers   []number
+	dates     []instant
+	ranges    []netip.Prefix
+	binaries  [][]byte
+	yes, no   bool // Bool, Null: which values are listed
+}
+
+// manyLiterals is the number of literals from which on a hash set is used.
+const manyLiterals = 8
+
+// Compile makes a Policy of d for use as kind k. It fails exactly when Check does, with Check's error. The name is the caller's,
+// for explanations. The Policy keeps nothing of d.
+func Compile(k Kind, name string, d *Document) (*Policy, error) {
+	if err := d.Check(k); err != nil {
+		return nil, err
+	}
+	p := &Policy{name: name, kind: k, byService: map[string][]int{}}
+	vars := d.EffectiveVersion() == Version2012
+	for i := range d.Statements {
+		st := compileStatement(&d.Statements[i], vars, d.dateAliases)
+		p.statements = append(p.statements, st)
+		p.all = append(p.all, i)
+	}
+	p.index()
+	return p, nil
+}
+
+// index fills byService and rest.
+func (p *Policy) index() {
+	for i := range p.statements {
+		for _, a := range p.statements[i].actions {
+			if a.service != "" {
+				p.byService[a.service] = nil
+			}
+		}
+	}
+	for i := range p.statements {
+		st := &p.statements[i]
+		every := st.notAction || slices.ContainsFunc(st.actions, func(a actionPattern) bool { return a.service == "" })
+		if every {
+			p.rest = append(p.rest, i)
+		}
+		for name := range p.byService {
+			if every || slices.ContainsFunc(st.actions, func(a actionPattern) bool { return a.service == name }) {
+				p.byService[name] = append(p.byService[name], i)
+			}
+		}
+	}
+}
+
+func compileStatement(src *Statement, vars, aliases bool) statement {
+	st := statement{effect: src.Effect, notAction: src.Actions.Not, notResource: src.Resources.Not}
+	if src.Sid != nil {
+		st.sid = strings.Clone(src.Sid.Text)
+	}
+	if src.Principals != nil {
+		st.hasPrincipal, st.notPrincipal = true, src.Principals.Not
+		for _, ref := range src.Principals.Refs {
+			st.principals = append(st.principals, compilePrincipal(ref))
+		}
+	}
+	for _, v := range src.Actions.Values {
+		st.actions = append(st.actions, compileAction(v.Text))
+	}
+	st.anyResource = len(src.Resources.Values) == 0
+	for _, v := range src.Resources.Values {
+		st.resources = append(st.resources, compileText(v.Text, true, vars, glob.Segments))
+	}
+	for _, c := range src.Conditions {
+		op, _ := parseOperator(c.Operator.Text, aliases)
+		for _, t := range c.Tests {
+			st.conditions = append(st.conditions, compileTest(op, t, src.Effect, vars))
+		}
+	}
+	return st
+}
+
+func compileText(s string, wild, vars bool, mode glob.Mode) text {
+	t, _ := parseTemplate(s, wild, vars)
+	if lit, ok := t.literal(); ok {
+		return text{literal: strings.Clone(lit)}
+	}
+	for i := range t.vars {
+		t.vars[i].key.name = strings.Clone(t.vars[i].key.name)
+	}
+	return text{pattern: glob.Compile(t.tokens, mode), vars: t.vars}
+}
+
+func compileTest(op operator, t Test, effect Effect, vars bool) condition {
+	c := condition{op: op, effect: effect, key: newKeyRef(strings.Clone(t.Key.Text))}
+	for _, v := range t.Values {
+		switch op.family {
+		case familyString:
+			c.addString(v.Text, vars)
+		case familyARN:
+			c.addARN(v.Text, vars)
+		case familyNumeric:
+			n, _ := parseNumber(strings.Clone(v.Text))
+			c.numbers = append(c.numbers, n)
+		case familyDate:
+			d, _ := parseDate(v.Text)
+			c.dates = append(c.dates, d)
+		case familyBool, familyNull:
+			b, _ := parseBool(v.Text)
+			c.yes, c.no = c.yes || b, c.no || !b
+		case familyBinary:
+			b, _ := parseBinary(v.Text)
+			c.binaries = append(c.binaries, b)
+		case familyIP:
+			r, _ := parsePrefix(v.Text)
+			c.ranges = append(c.ranges, r)
+		}
+	}
+	if op.family == familyString && op.compare == equal && len(c.texts) > manyLiterals {
+		c.hashLiterals()
+	}
+	return c
+}
+
+func (c *condition) addString(s string, vars bool) {
+	if c.op.compare == equalFold {
+		t, _ := parseTemplate(s, false, vars)
+		c.texts = append(c.texts, text{folded: t.tokens, vars: t.vars})
+		return
+	}
+	c.texts = append(c.texts, compileText(s, c.op.wildcards(), vars, glob.Plain))
+}
+
+// addARN takes * for any ARN. A pattern with fewer than six components matches no ARN.
+func (c *condition) addARN(s string, vars bool) {
+	if s == "*" {
+		c.anyARN = true
+		return
+	}
+	t := compileText(s, true, vars, glob.Components)
+	if len(t.vars) == 0 && strings.Count(s, ":") < 5 {
+		c.malformed = true
+		return
+	}
+	c.texts = append(c.texts, t)
+}
+
+func (c *condition) hashLiterals() {
+	c.exact = map[string]struct{}{}
+	c.texts = slices.DeleteFunc(c.texts, func(t text) bool {
+		if t.pattern == nil {
+			c.exact[t.literal] = struct{}{}
+		}
+		return t.pattern == nil
+	})
+}

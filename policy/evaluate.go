@@ -1,0 +1,215 @@
+package policy
+
+import "strings"
+
+// Evaluate decides. It cannot fail, allocate, block or read a clock, and may be called by any number of goroutines with
+// the same set.
+//
+// A Deny that matches in any layer that binds the caller decides. Otherwise every layer that must allow has to, in this order:
+// RCPs and SCPs at each level; then in the caller's account the resource policy where it must speak or may grant alone, identity
+// policies, boundary, session policies; across accounts the caller's side first and the resource policy last (S4-M1, S4-M2,
+// S4-M15).
+func Evaluate(r *Request, s *Set) Decision {
+	var e evaluator
+	e.start(r, s)
+	return e.decide(s)
+}
+
+// outcome is what the policies of one layer say: a denial, or the strongest grant.
+type outcome struct {
+	deny   bool
+	grant  grant
+	policy *Policy
+	index  int
+}
+
+// scan adds what p says and reports whether it denies.
+func (o *outcome) scan(e *evaluator, p *Policy) bool {
+	for _, i := range e.candidates(p) {
+		st := &p.statements[i]
+		if st.effect == Allow && o.grant == grantDirect {
+			continue
+		}
+		g := e.match(st)
+		switch {
+		case g == grantNone:
+		case st.effect == Deny:
+			*o = outcome{deny: true, policy: p, index: i}
+			return true
+		case g > o.grant:
+			*o = outcome{grant: g, policy: p, index: i}
+		}
+	}
+	return false
+}
+
+func (o *outcome) denial(layer Layer) Decision {
+	return Decision{Explicit: true, Layer: layer, Policy: o.policy, Statement: o.index}
+}
+
+func (o *outcome) allowance(layer Layer) Decision {
+	return Decision{Effect: Allow, Layer: layer, Policy: o.policy, Statement: o.index}
+}
+
+func lacking(layer Layer) Decision { return Decision{Layer: layer} }
+
+// levels evaluates the levels of an organization: allowed tells whether each allows.
+func (e *evaluator) levels(levels [][]*Policy) (deny outcome, allowed bool) {
+	allowed = true
+	for _, level := range levels {
+		var o outcome
+		for _, p := range level {
+			if o.scan(e, p) {
+				return o, false
+			}
+		}
+		allowed = allowed && o.grant != grantNone
+	}
+	return outcome{}, allowed
+}
+
+// binding says which layers bind the caller. Callers outside any account are bound by the resource's policies only (S4-M13).
+// Service-linked roles are exempt from SCPs and RCPs (S4-M22, S4-M25).
+type binding struct{ rcp, scp, identity, session bool }
+
+func (p *Principal) binding(s *Set) binding {
+	inside := p.inAccount()
+	return binding{
+		rcp:      !p.ServiceLinked,
+		scp:      inside && !p.ServiceLinked,
+		identity: inside && !p.rootLike(),
+		session:  inside && (s.Session != nil || p.Type == FederatedUser),
+	}
+}
+
+func (e *evaluator) decide(s *Set) Decision {
+	p := &e.r.Principal
+	bound := p.binding(s)
+	rcpAllows, scpAllows := true, true
+	var deny, resource, identity, boundary, session outcome
+	if bound.rcp {
+		if deny, rcpAllows = e.levels(s.ResourceControl); deny.deny {
+			return deny.denial(LayerResourceControl)
+		}
+	}
+	if bound.scp {
+		if deny, scpAllows = e.levels(s.ServiceControl); deny.deny {
+			return deny.denial(LayerServiceControl)
+		}
+	}
+	if s.Resource != nil && resource.scan(e, s.Resource) {
+		return resource.denial(LayerResource)
+	}
+	if bound.identity {
+		for _, q := range s.Identity {
+			if identity.scan(e, q) {
+				return identity.denial(LayerIdentity)
+			}
+		}
+		if s.Boundary != nil && boundary.scan(e, s.Boundary) {
+			return boundary.denial(LayerBoundary)
+		}
+	}
+	if bound.session {
+		for _, q := range s.Session {
+			if session.scan(e, q) {
+				return session.denial(LayerSession)
+			}
+		}
+	}
+	switch {
+	case !rcpAllows:
+		return lacking(LayerResourceControl)
+	case !scpAllows:
+		return lacking(LayerServiceControl)
+	case !p.inAccount():
+		if resource.grant == grantNone {
+			return lacking(LayerResource)
+		}
+		return resource.allowance(LayerResource)
+	case e.rootAssumes(s):
+		return lacking(LayerResource)
+	}
+	// What the caller's own account says when the resource policy does not grant alone.
+	limit := LayerNone
+	switch {
+	case bound.identity && s.Boundary != nil && boundary.grant == grantNone:
+		limit = LayerBoundary
+	case bound.session && session.grant == grantNone:
+		limit = LayerSession
+	}
+	own := identity.allowance(LayerIdentity)
+	switch {
+	case bound.identity && identity.grant == grantNone:
+		own = lacking(LayerIdentity)
+	case limit != LayerNone:
+		own = lacking(limit)
+	case !bound.identity && bound.session:
+		own = session.allowance(LayerSession)
+	case !bound.identity:
+		own = Decision{Effect: Allow}
+	}
+	if e.foreign() {
+		switch {
+		case own.Effect == Deny:
+			return own
+		case resource.grant == grantNone || partitionOf(p.ARN) != partitionOf(e.r.Resource) && strings.HasPrefix(e.r.Resource, "arn:"):
+			return lacking(LayerResource)
+		}
+		return resource.allowance(LayerResource)
+	}
+	switch {
+	case resource.grant == grantDirect:
+		return resource.allowance(LayerResource)
+	case resource.grant == grantRole && limit != LayerNone:
+		return lacking(limit)
+	case resource.grant == grantRole:
+		return resource.allowance(LayerResource)
+	case resource.grant == grantNone && e.mustSpeak(s):
+		return lacking(LayerResource)
+	}
+	return own
+}
+
+// foreign reports whether the resource belongs to another account than the caller (S4-M15).
+func (e *evaluator) foreign() bool {
+	owner := e.r.ResourceAccount
+	if owner == "" {
+		parts := e.r.Resource
+		for range 4 {
+			_, parts, _ = strings.Cut(parts, ":")
+		}
+		owner, _, _ = strings.Cut(parts, ":")
+		if !accountID(owner) {
+			return false
+		}
+	}
+	return owner != e.r.Principal.Account
+}
+
+// mustSpeak reports whether the resource's policy must allow in the caller's own account too: a role's trust policy, and the
+// policy of a KMS key (S4-M14, S4-M17).
+func (e *evaluator) mustSpeak(s *Set) bool {
+	if s.Resource != nil && s.Resource.kind == Trust || e.assumes() {
+		return true
+	}
+	if !equalLower("kms", e.service) {
+		return false
+	}
+	parts := e.r.Resource
+	for range 5 {
+		_, parts, _ = strings.Cut(parts, ":")
+	}
+	return strings.HasPrefix(parts, "key/")
+}
+
+// assumes reports whether the action asks for a session of a role.
+func (e *evaluator) assumes() bool {
+	return equalLower("sts", e.service) && (equalLower("assumerole", e.name) || equalLower("assumerolewithsaml", e.name) ||
+		equalLower("assumerolewithwebidentity", e.name))
+}
+
+// rootAssumes reports whether root asks for a role, which no trust policy can grant (D1 in docs/design.md).
+func (e *evaluator) rootAssumes(s *Set) bool {
+	return e.r.Principal.Type == Root && e.assumes() && (s.Resource == nil || s.Resource.kind == Trust)
+}

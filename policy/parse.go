@@ -1,0 +1,405 @@
+package policy
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sort"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Options change how documents are read. The zero value accepts what AWS's API accepts.
+type Options struct {
+	// DateAliases accepts DateGreaterThanOrEqual and DateLessThanOrEqual, which the 2018 user guide prints and AWS refuses, as
+	// other names of DateGreaterThanEquals and DateLessThanEquals (S4-108, S4-273).
+	DateAliases bool
+}
+
+// Parse reads one document with the zero Options.
+func Parse(src []byte) (*Document, error) { return Options{}.Parse(src) }
+
+// Parse reads one document and checks the grammar as far as it is the same for every kind of policy. It is stricter than a
+// general JSON decoder: names written twice, text behind the document, invalid UTF-8, characters beyond U+00FF and unknown
+// elements are errors. The error is of type Errors and lists all problems found; text that is not JSON ends the list.
+func (o Options) Parse(src []byte) (*Document, error) {
+	p := &parser{src: src, dec: jsontext.NewDecoder(bytes.NewReader(src), jsontext.AllowDuplicateNames(true))}
+	p.lineStarts()
+	p.characters()
+	d := &Document{dateAliases: o.DateAliases}
+	if err := p.document(d); err != nil {
+		p.jsonError(err)
+	} else if _, err := p.dec.ReadToken(); err != io.EOF {
+		p.fail(int(p.dec.InputOffset()), "", "text behind the document")
+	}
+	if len(p.errs) > 0 {
+		return nil, p.errs.err()
+	}
+	return d, nil
+}
+
+// parser walks the tokens. Its methods return an error only when the text is not JSON; everything else goes to errs.
+type parser struct {
+	src   []byte
+	dec   *jsontext.Decoder
+	lines []int // offsets at which lines begin
+	errs  Errors
+}
+
+func (p *parser) lineStarts() {
+	p.lines = append(p.lines, 0)
+	for i, c := range p.src {
+		if c == '\n' {
+			p.lines = append(p.lines, i+1)
+		}
+	}
+}
+
+func (p *parser) pos(offset int) Position {
+	line := sort.SearchInts(p.lines, offset+1)
+	begin := p.lines[line-1]
+	return Position{Offset: offset, Line: line, Column: utf8.RuneCount(p.src[begin:offset]) + 1}
+}
+
+// characters reports the first character outside the range that IAM admits (S4-2).
+func (p *parser) characters() {
+	for i := 0; i < len(p.src); {
+		r, n := utf8.DecodeRune(p.src[i:])
+		switch {
+		case r == utf8.RuneError && n == 1:
+			p.fail(i, "", "invalid UTF-8")
+			return
+		case r > 0xff || r < 0x20 && r != '\t' && r != '\n' && r != '\r':
+			p.fail(i, "", fmt.Sprintf("character %U is not allowed", r))
+			return
+		}
+		i += n
+	}
+}
+
+func (p *parser) fail(offset int, path, detail string) {
+	p.failAs(offset, path, rankSyntax, msgSyntax, detail)
+}
+
+func (p *parser) failAs(offset int, path string, rank int, msg, detail string) {
+	p.errs = append(p.errs, &SyntaxError{Pos: p.pos(offset), Path: path, Msg: msg, Detail: detail, rank: rank})
+}
+
+func (p *parser) jsonError(err error) {
+	offset := int(p.dec.InputOffset())
+	detail := "not JSON: " + err.Error()
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
+		offset, detail = len(p.src), "not JSON: the text ends too early"
+	case errors.As(err, &syntax):
+		offset, detail = int(syntax.ByteOffset), "not JSON: "+syntax.Err.Error()
+	}
+	p.fail(min(offset, len(p.src)), "", detail)
+}
+
+// scalar reads a string, number, Boolean or null.
+func (p *parser) scalar() (Value, error) {
+	raw, err := p.dec.ReadValue()
+	if err != nil {
+		return Value{}, err
+	}
+	end := int(p.dec.InputOffset())
+	v := Value{Pos: p.pos(end - len(raw)), End: end, Text: string(raw)}
+	switch raw.Kind() {
+	case '"':
+		text, err := jsontext.AppendUnquote(nil, raw)
+		if err != nil {
+			return Value{}, err
+		}
+		v.Text = string(text)
+	case '0':
+		v.Kind = NumberValue
+	case 't', 'f':
+		v.Kind = BoolValue
+	}
+	return v, nil
+}
+
+// start returns the offset at which the next token begins.
+func (p *parser) start() int {
+	p.dec.PeekKind()
+	at := int(p.dec.InputOffset())
+	for at < len(p.src) && strings.IndexByte(" \t\r\n:,", p.src[at]) >= 0 {
+		at++
+	}
+	return at
+}
+
+// object calls member for each member of the object that comes next, and reports names that come twice. It reports another
+// value and skips it.
+func (p *parser) object(path string, member func(name Value, path string) error) error {
+	if p.dec.PeekKind() != '{' {
+		at := p.start()
+		if err := p.dec.SkipValue(); err != nil {
+			return err
+		}
+		p.fail(at, path, "must be an object")
+		return nil
+	}
+	if _, err := p.dec.ReadToken(); err != nil {
+		return err
+	}
+	seen := map[string]bool{}
+	for p.dec.PeekKind() != '}' {
+		name, err := p.scalar()
+		if err != nil {
+			return err
+		}
+		sub := name.Text
+		if path != "" {
+			sub = path + "." + name.Text
+		}
+		if seen[name.Text] {
+			p.fail(name.Pos.Offset, sub, "written twice")
+		}
+		seen[name.Text] = true
+		if err := member(name, sub); err != nil {
+			return err
+		}
+	}
+	_, err := p.dec.ReadToken()
+	return err
+}
+
+// list reads one value or an array of values with item.
+func (p *parser) list(path string, item func(path string) error) (count int, err error) {
+	if p.dec.PeekKind() != '[' {
+		return 1, item(path)
+	}
+	if _, err := p.dec.ReadToken(); err != nil {
+		return 0, err
+	}
+	for ; p.dec.PeekKind() != ']'; count++ {
+		if err := item(fmt.Sprintf("%s[%d]", path, count)); err != nil {
+			return count, err
+		}
+	}
+	_, err = p.dec.ReadToken()
+	return count, err
+}
+
+// text reads a string; another value is reported and skipped, and ok is false.
+func (p *parser) text(path string) (v Value, ok bool, err error) {
+	if p.dec.PeekKind() != '"' {
+		at := p.start()
+		if err := p.dec.SkipValue(); err != nil {
+			return Value{}, false, err
+		}
+		p.fail(at, path, "must be a string")
+		return Value{}, false, nil
+	}
+	v, err = p.scalar()
+	return v, err == nil, err
+}
+
+func (p *parser) unknown(name Value, path string) error {
+	p.fail(name.Pos.Offset, path, fmt.Sprintf("unknown element %q", name.Text))
+	return p.dec.SkipValue()
+}
+
+func (p *parser) document(d *Document) error {
+	at, statements := p.start(), false
+	err := p.object("", func(name Value, path string) error {
+		switch name.Text {
+		case "Version":
+			v, ok, err := p.text(path)
+			if ok && v.Text != string(Version2008) && v.Text != string(Version2012) {
+				p.failAs(v.Pos.Offset, path, rankVersion, msgVersion, "must be 2012-10-17 or 2008-10-17")
+			}
+			d.Version = Version(v.Text)
+			return err
+		case "Id":
+			v, ok, err := p.text(path)
+			if ok {
+				d.ID = &v
+			}
+			return err
+		case "Statement":
+			statements = true
+			at := p.start()
+			n, err := p.list(path, func(path string) error {
+				if !strings.HasSuffix(path, "]") {
+					path += "[0]"
+				}
+				return p.statement(d, path)
+			})
+			if err == nil && n == 0 {
+				p.fail(at, path, "holds no statement")
+			}
+			return err
+		}
+		return p.unknown(name, path)
+	})
+	if err == nil && !statements && len(p.errs) == 0 {
+		p.fail(at, "", "Statement is missing")
+	}
+	return err
+}
+
+func (p *parser) statement(d *Document, path string) error {
+	at := p.start()
+	st := Statement{Pos: p.pos(at)}
+	seen := map[string]bool{}
+	isObject := p.dec.PeekKind() == '{'
+	err := p.object(path, func(name Value, path string) error {
+		seen[name.Text] = true
+		switch name.Text {
+		case "Sid":
+			v, ok, err := p.text(path)
+			if ok {
+				st.Sid = &v
+			}
+			return err
+		case "Effect":
+			return p.effect(&st, path)
+		case "Principal", "NotPrincipal":
+			ps, err := p.principals(path)
+			ps.Not, ps.Pos = name.Text[0] == 'N', name.Pos
+			st.Principals = ps
+			return err
+		case "Action", "NotAction":
+			values, err := p.texts(path, rankMissing, msgActions)
+			st.Actions = Strings{Not: name.Text[0] == 'N', Pos: name.Pos, Values: values}
+			return err
+		case "Resource", "NotResource":
+			values, err := p.texts(path, rankMissing, msgResources)
+			st.Resources = Strings{Not: name.Text[0] == 'N', Pos: name.Pos, Values: values}
+			return err
+		case "Condition":
+			return p.conditions(&st, path)
+		}
+		return p.unknown(name, path)
+	})
+	if err != nil || !isObject {
+		return err
+	}
+	if !seen["Effect"] {
+		p.fail(at, path, "Effect is missing")
+	}
+	if !seen["Action"] && !seen["NotAction"] {
+		p.failAs(at, path, rankMissing, msgActions, "Action is missing")
+	}
+	for _, name := range [...]string{"Principal", "Action", "Resource"} {
+		if seen[name] && seen["Not"+name] {
+			p.fail(at, path, name+" and Not"+name+" exclude each other")
+		}
+	}
+	d.Statements = append(d.Statements, st)
+	return nil
+}
+
+func (p *parser) effect(st *Statement, path string) error {
+	v, ok, err := p.text(path)
+	switch {
+	case !ok:
+	case v.Text == "Allow":
+		st.Effect = Allow
+	case v.Text == "Deny":
+		st.Effect = Deny
+	case strings.EqualFold(v.Text, "Allow") || strings.EqualFold(v.Text, "Deny"):
+		p.failAs(v.Pos.Offset, path, rankLegacy, msgLegacy, "must be Allow or Deny, with a capital letter")
+	default:
+		p.fail(v.Pos.Offset, path, "must be Allow or Deny")
+	}
+	return err
+}
+
+// texts reads a string or an array of strings; an empty array is reported with the given sentence.
+func (p *parser) texts(path string, rank int, empty string) ([]Value, error) {
+	var out []Value
+	at := p.start()
+	n, err := p.list(path, func(path string) error {
+		v, ok, err := p.text(path)
+		if ok {
+			out = append(out, v)
+		}
+		return err
+	})
+	if err == nil && n == 0 {
+		p.failAs(at, path, rank, empty, "an empty list")
+	}
+	return out, err
+}
+
+func (p *parser) principals(path string) (*Principals, error) {
+	out := &Principals{}
+	if p.dec.PeekKind() == '"' {
+		v, err := p.scalar()
+		if err == nil && v.Text != "*" {
+			p.fail(v.Pos.Offset, path, `must be "*" or an object`)
+		}
+		out.Refs = []PrincipalRef{{Type: "*", Value: v.Text, Start: v.Pos.Offset, End: v.End, line: v.Pos.Line, column: v.Pos.Column}}
+		return out, err
+	}
+	at, members := p.start(), 0
+	isObject := p.dec.PeekKind() == '{'
+	err := p.object(path, func(name Value, path string) error {
+		members++
+		if !slices.Contains([]string{"AWS", "Service", "Federated", "CanonicalUser"}, name.Text) {
+			return p.unknown(name, path)
+		}
+		values, err := p.texts(path, rankSyntax, msgSyntax)
+		for _, v := range values {
+			out.Refs = append(out.Refs, PrincipalRef{Type: name.Text, Value: v.Text, Start: v.Pos.Offset, End: v.End, line: v.Pos.Line, column: v.Pos.Column})
+		}
+		return err
+	})
+	if err == nil && isObject && members == 0 {
+		p.fail(at, path, "names nobody")
+	}
+	return out, err
+}
+
+func (p *parser) conditions(st *Statement, path string) error {
+	return p.object(path, func(operator Value, path string) error {
+		c := Condition{Operator: operator}
+		keys := map[string]string{}
+		err := p.object(path, func(key Value, path string) error {
+			if first, ok := keys[foldKey(key.Text)]; ok && first != key.Text {
+				p.fail(key.Pos.Offset, path, fmt.Sprintf("the same key as %q, whose letter case does not matter", first))
+			}
+			keys[foldKey(key.Text)] = key.Text
+			values, err := p.values(path)
+			c.Tests = append(c.Tests, Test{Key: key, Values: values})
+			return err
+		})
+		st.Conditions = append(st.Conditions, c)
+		return err
+	})
+}
+
+// values reads the values of a condition key: strings, numbers and Booleans (S4-4, S4-88).
+func (p *parser) values(path string) ([]Value, error) {
+	var out []Value
+	at := p.start()
+	n, err := p.list(path, func(path string) error {
+		switch p.dec.PeekKind() {
+		case '"', '0', 't', 'f':
+			v, err := p.scalar()
+			if err == nil {
+				out = append(out, v)
+			}
+			return err
+		}
+		at := p.start()
+		if err := p.dec.SkipValue(); err != nil {
+			return err
+		}
+		p.fail(at, path, "must be a string, a number or a Boolean")
+		return nil
+	})
+	if err == nil && n == 0 {
+		p.fail(at, path, "an empty list")
+	}
+	return out, err
+}

@@ -1,0 +1,203 @@
+package policy
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"unicode/utf8"
+)
+
+// MarshalJSON writes the canonical form: without white space, elements in a fixed order, Statement always an array, every
+// other list of one as the value alone. Parse of the result is Equal to d.
+func (d *Document) MarshalJSON() ([]byte, error) {
+	w := &printer{}
+	w.byte('{')
+	if d.Version != "" {
+		w.member("Version")
+		w.text(string(d.Version))
+	}
+	if d.ID != nil {
+		w.member("Id")
+		w.text(d.ID.Text)
+	}
+	w.member("Statement")
+	w.byte('[')
+	for i := range d.Statements {
+		if i > 0 {
+			w.byte(',')
+		}
+		w.statement(&d.Statements[i])
+	}
+	w.byte(']')
+	w.byte('}')
+	return w.out, nil
+}
+
+type printer struct{ out []byte }
+
+func (w *printer) byte(c byte) { w.out = append(w.out, c) }
+
+// text writes a JSON string. Characters that documents may not hold as they stand are escaped.
+func (w *printer) text(s string) {
+	w.byte('"')
+	for _, r := range s {
+		switch {
+		case r == '"' || r == '\\':
+			w.out = append(w.out, '\\', byte(r))
+		case r < 0x20 || r > 0xff && r < 0x10000:
+			w.out = fmt.Appendf(w.out, `\u%04x`, r)
+		case r >= 0x10000:
+			r -= 0x10000
+			w.out = fmt.Appendf(w.out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+		default:
+			w.out = utf8.AppendRune(w.out, r)
+		}
+	}
+	w.byte('"')
+}
+
+// member writes a comma where one is due, and a name.
+func (w *printer) member(name string) {
+	if w.out[len(w.out)-1] != '{' {
+		w.byte(',')
+	}
+	w.text(name)
+	w.byte(':')
+}
+
+func (w *printer) statement(st *Statement) {
+	w.byte('{')
+	if st.Sid != nil {
+		w.member("Sid")
+		w.text(st.Sid.Text)
+	}
+	w.member("Effect")
+	w.text(st.Effect.String())
+	if st.Principals != nil {
+		w.member(not(st.Principals.Not) + "Principal")
+		w.principals(st.Principals.Refs)
+	}
+	if len(st.Actions.Values) > 0 {
+		w.member(not(st.Actions.Not) + "Action")
+		w.values(st.Actions.Values)
+	}
+	if len(st.Resources.Values) > 0 {
+		w.member(not(st.Resources.Not) + "Resource")
+		w.values(st.Resources.Values)
+	}
+	if len(st.Conditions) > 0 {
+		w.member("Condition")
+		w.byte('{')
+		for _, c := range st.Conditions {
+			w.member(c.Operator.Text)
+			w.byte('{')
+			for _, t := range c.Tests {
+				w.member(t.Key.Text)
+				w.values(t.Values)
+			}
+			w.byte('}')
+		}
+		w.byte('}')
+	}
+	w.byte('}')
+}
+
+func not(b bool) string {
+	if b {
+		return "Not"
+	}
+	return ""
+}
+
+// principals groups the references by type, in the order in which the types first come.
+func (w *printer) principals(refs []PrincipalRef) {
+	if len(refs) == 1 && refs[0].Type == "*" {
+		w.text(refs[0].Value)
+		return
+	}
+	w.byte('{')
+	var done []string
+	for _, first := range refs {
+		if slices.Contains(done, first.Type) {
+			continue
+		}
+		done = append(done, first.Type)
+		var values []Value
+		for _, r := range refs {
+			if r.Type == first.Type {
+				values = append(values, Value{Text: r.Value})
+			}
+		}
+		w.member(first.Type)
+		w.values(values)
+	}
+	w.byte('}')
+}
+
+func (w *printer) values(values []Value) {
+	if len(values) != 1 {
+		w.byte('[')
+	}
+	for i, v := range values {
+		if i > 0 {
+			w.byte(',')
+		}
+		if v.Kind == StringValue {
+			w.text(v.Text)
+		} else {
+			w.out = append(w.out, v.Text...)
+		}
+	}
+	if len(values) != 1 {
+		w.byte(']')
+	}
+}
+
+// Size counts the characters of a document as AWS's quotas do: white space does not count (S4-3, S4-249).
+func Size(text string) int {
+	n := 0
+	for _, r := range text {
+		if r != ' ' && r != '\t' && r != '\n' && r != '\r' {
+			n++
+		}
+	}
+	return n
+}
+
+// Rewrite returns src with some of its JSON strings replaced and everything else as it was, so that a trust policy can have
+// its ARNs replaced by unique IDs and back. The keys of repl are the offsets of the strings' opening quotes
+// (PrincipalRef.Start, Value.Pos.Offset), the values their new content, not quoted. It fails when no string begins at an offset.
+func Rewrite(src []byte, repl map[int]string) ([]byte, error) {
+	out := make([]byte, 0, len(src))
+	at := 0
+	for _, start := range slices.Sorted(maps.Keys(repl)) {
+		end := stringEnd(src, start)
+		if start < at || end < 0 {
+			return nil, fmt.Errorf("no string at offset %d", start)
+		}
+		w := &printer{out: append(out, src[at:start]...)}
+		w.text(repl[start])
+		out, at = w.out, end
+	}
+	return append(out, src[at:]...), nil
+}
+
+// stringEnd returns the offset behind the JSON string that begins at start, or -1.
+func stringEnd(src []byte, start int) int {
+	if start < 0 || start >= len(src) || src[start] != '"' {
+		return -1
+	}
+	for i := start + 1; i < len(src); i++ {
+		switch src[i] {
+		case '\\':
+			i++
+		case '"':
+			if !json.Valid(src[start : i+1]) {
+				return -1
+			}
+			return i + 1
+		}
+	}
+	return -1
+}
