@@ -13,7 +13,7 @@
 // JSON 1.1 (Organizations) names the operation in the X-Amz-Target header and takes and answers one JSON object.
 //
 // The types under internal/wire/shape are written by internal/wire/gen from the API models; nothing here reflects at run
-// time. Their code calls the decoders ([Form], [JSON]), the [Checker] and the append functions of this package.
+// time. Their code calls the decoders ([FormReader], [JSONReader]), the [Checker] and the append functions of this package.
 //
 // What this package does not do: it authenticates nobody, decides nothing and knows no service. It reads no body itself (the
 // server does, with its limit) and holds no state but immutable tables and patterns compiled at first use.

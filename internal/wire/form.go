@@ -16,7 +16,7 @@ const maxParameters = 10_000
 // pair is one parameter.
 type pair struct{ key, value string }
 
-// Form is a cursor over the parameters of a Query request. The parameters are sorted segment by segment, numbers by value, so
+// FormReader is a cursor over the parameters of a Query request. The parameters are sorted segment by segment, numbers by value, so
 // that what belongs together stands together; generated code walks them once:
 //
 //	for d.Next() {
@@ -30,8 +30,8 @@ type pair struct{ key, value string }
 //	d.Need(got, "userName")
 //
 // The first error ends the walk: Next returns false from then on. Strings and pointers it gives out point into the form,
-// which lives as long as they do. A Form is used once, by one goroutine.
-type Form struct {
+// which lives as long as they do. A FormReader is used once, by one goroutine.
+type FormReader struct {
 	pairs   []pair
 	missing []string
 	err     error
@@ -86,11 +86,11 @@ func unescape(s string) (string, error) {
 }
 
 // newForm sorts the parameters and makes a cursor over them.
-func newForm(pairs []pair) *Form {
+func newForm(pairs []pair) *FormReader {
 	if !slices.IsSortedFunc(pairs, comparePairs) {
 		slices.SortStableFunc(pairs, comparePairs)
 	}
-	return &Form{pairs: pairs, end: len(pairs)}
+	return &FormReader{pairs: pairs, end: len(pairs)}
 }
 
 func comparePairs(a, b pair) int { return compareKeys(a.key, b.key) }
@@ -141,7 +141,7 @@ func isIndex(s string) bool {
 }
 
 // Next moves to the next member of the current structure.
-func (d *Form) Next() bool {
+func (d *FormReader) Next() bool {
 	if d.err != nil || d.at == d.end {
 		return false
 	}
@@ -158,7 +158,7 @@ func (d *Form) Next() bool {
 }
 
 // Name is the wire name of the current member.
-func (d *Form) Name() string { return d.name }
+func (d *FormReader) Name() string { return d.name }
 
 // frame is a level to come back to.
 type frame struct {
@@ -168,7 +168,7 @@ type frame struct {
 
 // down makes the current group the level: its members are the segments behind its own. It fails where the group is a plain
 // value.
-func (d *Form) down() (frame, bool) {
+func (d *FormReader) down() (frame, bool) {
 	f := frame{d.off, d.lo, d.at, d.end, d.name}
 	first := &d.pairs[d.lo]
 	if len(first.key) == d.off+len(d.name) {
@@ -180,16 +180,16 @@ func (d *Form) down() (frame, bool) {
 	return f, true
 }
 
-func (d *Form) up(f frame) { d.off, d.lo, d.at, d.end, d.name = f.off, f.lo, f.at, f.end, f.name }
+func (d *FormReader) up(f frame) { d.off, d.lo, d.at, d.end, d.name = f.off, f.lo, f.at, f.end, f.name }
 
 // empty reports whether the current group is "Name=" alone: an empty list or map in the form SDKs send.
-func (d *Form) empty() bool {
+func (d *FormReader) empty() bool {
 	p := &d.pairs[d.lo]
 	return d.at == d.lo+1 && len(p.key) == d.off+len(d.name) && p.value == ""
 }
 
 // value is the current member's text. It stays valid with the form.
-func (d *Form) value() *string {
+func (d *FormReader) value() *string {
 	p := &d.pairs[d.lo]
 	if len(p.key) != d.off+len(d.name) {
 		d.wrong("a single value is expected")
@@ -200,29 +200,29 @@ func (d *Form) value() *string {
 }
 
 // wrong ends the walk: the current parameter cannot be decoded.
-func (d *Form) wrong(why string) {
+func (d *FormReader) wrong(why string) {
 	d.fail(&fault.Error{Kind: fault.MalformedInput, Subject: d.key(),
 		Message: "The parameter " + quote(d.key()) + " cannot be read: " + why + "."})
 }
 
 // Unknown ends the walk: the operation has no such parameter.
-func (d *Form) Unknown() {
+func (d *FormReader) Unknown() {
 	key := d.pairs[d.lo].key
 	d.fail(&fault.Error{Kind: fault.Invalid, Subject: key, Message: "The parameter " + quote(key) + " is not known to this operation."})
 }
 
-func (d *Form) fail(err error) {
+func (d *FormReader) fail(err error) {
 	if d.err == nil {
 		d.err = err
 	}
 }
 
 // key is the current group's key.
-func (d *Form) key() string { return d.pairs[d.lo].key[:d.off+len(d.name)] }
+func (d *FormReader) key() string { return d.pairs[d.lo].key[:d.off+len(d.name)] }
 
 // Need notes the required members whose bit is not set in got, in the order of names. They become constraint violations
 // when the input is checked.
-func (d *Form) Need(got uint, names ...string) {
+func (d *FormReader) Need(got uint, names ...string) {
 	for i, name := range names {
 		if got&(1<<i) == 0 {
 			d.missing = append(d.missing, d.path()+name)
@@ -231,7 +231,7 @@ func (d *Form) Need(got uint, names ...string) {
 }
 
 // path is the current level in the form of constraint messages, with its dot: "tags.1.member.".
-func (d *Form) path() string {
+func (d *FormReader) path() string {
 	if d.off == 0 || d.end == 0 {
 		return ""
 	}
@@ -275,7 +275,7 @@ func quote(s string) string {
 }
 
 // number parses the current member as a decimal number that fits 32 bits, which is what the models call an integer.
-func (d *Form) number() int {
+func (d *FormReader) number() int {
 	s := d.value()
 	n, err := strconv.ParseInt(*s, 10, 32)
 	if err != nil || (*s)[0] == '+' {

@@ -11,25 +11,25 @@ import (
 )
 
 // String is the current member's text.
-func (d *Form) String() string { return *d.value() }
+func (d *FormReader) String() string { return *d.value() }
 
 // StringPtr is the current member's text.
-func (d *Form) StringPtr() *string { return d.value() }
+func (d *FormReader) StringPtr() *string { return d.value() }
 
 // Secret is the current member's text, wrapped.
-func (d *Form) Secret() secret.Text { return secret.New(*d.value()) }
+func (d *FormReader) Secret() secret.Text { return secret.New(*d.value()) }
 
 // SecretPtr is the current member's text, wrapped.
-func (d *Form) SecretPtr() *secret.Text { return new(d.Secret()) }
+func (d *FormReader) SecretPtr() *secret.Text { return new(d.Secret()) }
 
 // Int is the current member as a number.
-func (d *Form) Int() int { return d.number() }
+func (d *FormReader) Int() int { return d.number() }
 
 // IntPtr is the current member as a number.
-func (d *Form) IntPtr() *int { return new(d.number()) }
+func (d *FormReader) IntPtr() *int { return new(d.number()) }
 
 // Bool is the current member as "true" or "false", in any case (boto 2 sent "True").
-func (d *Form) Bool() bool {
+func (d *FormReader) Bool() bool {
 	switch s := *d.value(); {
 	case strings.EqualFold(s, "true"):
 		return true
@@ -40,10 +40,10 @@ func (d *Form) Bool() bool {
 }
 
 // BoolPtr is like Bool.
-func (d *Form) BoolPtr() *bool { return new(d.Bool()) }
+func (d *FormReader) BoolPtr() *bool { return new(d.Bool()) }
 
 // Float is the current member as a finite decimal number.
-func (d *Form) Float() float64 {
+func (d *FormReader) Float() float64 {
 	f, err := strconv.ParseFloat(*d.value(), 64)
 	if err != nil || math.IsInf(f, 0) || math.IsNaN(f) {
 		d.wrong("a number is expected")
@@ -53,10 +53,10 @@ func (d *Form) Float() float64 {
 }
 
 // FloatPtr is like Float.
-func (d *Form) FloatPtr() *float64 { return new(d.Float()) }
+func (d *FormReader) FloatPtr() *float64 { return new(d.Float()) }
 
 // Time is the current member as a time: ISO 8601 with a zone, a date, or seconds since 1970.
-func (d *Form) Time() time.Time {
+func (d *FormReader) Time() time.Time {
 	t, ok := parseTime(*d.value())
 	if !ok {
 		d.wrong("a time is expected")
@@ -65,10 +65,10 @@ func (d *Form) Time() time.Time {
 }
 
 // TimePtr is like Time.
-func (d *Form) TimePtr() *time.Time { return new(d.Time()) }
+func (d *FormReader) TimePtr() *time.Time { return new(d.Time()) }
 
 // Blob is the current member's base64 text, decoded.
-func (d *Form) Blob() []byte {
+func (d *FormReader) Blob() []byte {
 	b, err := base64.StdEncoding.Strict().DecodeString(*d.value())
 	if err != nil {
 		d.wrong("base64 is expected")
@@ -79,7 +79,7 @@ func (d *Form) Blob() []byte {
 // elements goes down to the elements of a list: "NAME.1", "NAME.2" … below the current member, where NAME is the model's
 // element name or "member" (S5-26), but not both in one list. Gaps in the numbers are closed. It returns their number and
 // the level to go back to with up.
-func (d *Form) elements(name string) (n int, back frame) {
+func (d *FormReader) elements(name string) (n int, back frame) {
 	back, ok := d.down()
 	if !ok {
 		return 0, back
@@ -108,7 +108,7 @@ func (d *Form) elements(name string) (n int, back frame) {
 }
 
 // FormList reads the current member as a list of structures. name is the element's name in the model.
-func FormList[T any](d *Form, name string, decode func(*T, *Form)) []T {
+func FormList[T any](d *FormReader, name string, decode func(*T, *FormReader)) []T {
 	if d.empty() {
 		return []T{}
 	}
@@ -126,15 +126,17 @@ func FormList[T any](d *Form, name string, decode func(*T, *Form)) []T {
 }
 
 // Strings reads the current member as a list of strings.
-func (d *Form) Strings(name string) []string { return formScalars(d, name, (*Form).String) }
+func (d *FormReader) Strings(name string) []string { return formScalars(d, name, (*FormReader).String) }
 
 // Secrets reads the current member as a list of secrets.
-func (d *Form) Secrets(name string) []secret.Text { return formScalars(d, name, (*Form).Secret) }
+func (d *FormReader) Secrets(name string) []secret.Text {
+	return formScalars(d, name, (*FormReader).Secret)
+}
 
 // Ints reads the current member as a list of numbers.
-func (d *Form) Ints(name string) []int { return formScalars(d, name, (*Form).Int) }
+func (d *FormReader) Ints(name string) []int { return formScalars(d, name, (*FormReader).Int) }
 
-func formScalars[T any](d *Form, name string, read func(*Form) T) []T {
+func formScalars[T any](d *FormReader, name string, read func(*FormReader) T) []T {
 	if d.empty() {
 		return []T{}
 	}
@@ -151,7 +153,7 @@ func formScalars[T any](d *Form, name string, read func(*Form) T) []T {
 }
 
 // FormInto reads the current member as a structure into v.
-func FormInto[T any](d *Form, v *T, decode func(*T, *Form)) {
+func FormInto[T any](d *FormReader, v *T, decode func(*T, *FormReader)) {
 	f, ok := d.down()
 	if ok {
 		decode(v, d)
@@ -160,21 +162,21 @@ func FormInto[T any](d *Form, v *T, decode func(*T, *Form)) {
 }
 
 // FormStruct is like FormInto for a new T.
-func FormStruct[T any](d *Form, decode func(*T, *Form)) *T {
+func FormStruct[T any](d *FormReader, decode func(*T, *FormReader)) *T {
 	v := new(T)
 	FormInto(d, v, decode)
 	return v
 }
 
 // StringMap reads the current member as a map: "entry.1.key", "entry.1.value" … below it.
-func (d *Form) StringMap() map[string]string {
+func (d *FormReader) StringMap() map[string]string {
 	m := map[string]string{}
 	d.entries(func(key string) { m[key] = d.String() })
 	return m
 }
 
 // FormMap reads the current member as a map to structures.
-func FormMap[T any](d *Form, decode func(*T, *Form)) map[string]T {
+func FormMap[T any](d *FormReader, decode func(*T, *FormReader)) map[string]T {
 	m := map[string]T{}
 	d.entries(func(key string) {
 		var v T
@@ -185,7 +187,7 @@ func FormMap[T any](d *Form, decode func(*T, *Form)) map[string]T {
 }
 
 // entries calls value for each entry of a map, with the cursor at the entry's value.
-func (d *Form) entries(value func(key string)) {
+func (d *FormReader) entries(value func(key string)) {
 	if d.empty() {
 		return
 	}

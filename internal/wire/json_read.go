@@ -16,9 +16,9 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/secret"
 )
 
-// JSON is a cursor over the body of a JSON request, used like [Form]. Names given twice and text that is not UTF-8 are
-// errors; a member whose value is null counts as absent. A JSON is used once, by one goroutine.
-type JSON struct {
+// JSONReader is a cursor over the body of a JSON request, used like [FormReader]. Names given twice and text that is not UTF-8 are
+// errors; a member whose value is null counts as absent. A JSONReader is used once, by one goroutine.
+type JSONReader struct {
 	dec     *jsontext.Decoder
 	name    string
 	missing []string
@@ -26,15 +26,15 @@ type JSON struct {
 }
 
 // newJSON makes a cursor over a body, which must be one object; an empty body is an empty one.
-func newJSON(body []byte) *JSON {
+func newJSON(body []byte) *JSONReader {
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
-	return &JSON{dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
+	return &JSONReader{dec: jsontext.NewDecoder(bytes.NewBuffer(body))}
 }
 
 // decode reads the whole body.
-func (d *JSON) decode(members func(*JSON)) error {
+func (d *JSONReader) decode(members func(*JSONReader)) error {
 	if d.begin('{', "a structure") {
 		members(d)
 	}
@@ -53,7 +53,7 @@ func malformedJSON(cause error) error {
 }
 
 // Next moves to the next member of the current structure and, at its end, out of it.
-func (d *JSON) Next() bool {
+func (d *JSONReader) Next() bool {
 	for d.err == nil {
 		t, ok := d.token()
 		if !ok || t.Kind() == '}' {
@@ -69,20 +69,20 @@ func (d *JSON) Next() bool {
 }
 
 // Name is the name of the current member.
-func (d *JSON) Name() string { return d.name }
+func (d *JSONReader) Name() string { return d.name }
 
 // Unknown ends the walk: the operation has no such member.
-func (d *JSON) Unknown() {
+func (d *JSONReader) Unknown() {
 	d.fail(&fault.Error{Kind: fault.MalformedInput, Subject: d.name, Message: "The member " + quote(d.at()) + " is not known to this operation."})
 }
 
-func (d *JSON) fail(err error) {
+func (d *JSONReader) fail(err error) {
 	if d.err == nil {
 		d.err = err
 	}
 }
 
-func (d *JSON) token() (jsontext.Token, bool) {
+func (d *JSONReader) token() (jsontext.Token, bool) {
 	if d.err != nil {
 		return jsontext.Token{}, false
 	}
@@ -95,7 +95,7 @@ func (d *JSON) token() (jsontext.Token, bool) {
 }
 
 // scalar reads the current value, which must be of one kind: '"', '0' or 't' (for either boolean).
-func (d *JSON) scalar(kind jsontext.Kind, what string) (jsontext.Token, bool) {
+func (d *JSONReader) scalar(kind jsontext.Kind, what string) (jsontext.Token, bool) {
 	if d.err != nil {
 		return jsontext.Token{}, false
 	}
@@ -111,7 +111,7 @@ func (d *JSON) scalar(kind jsontext.Kind, what string) (jsontext.Token, bool) {
 }
 
 // begin reads the opening of an object or array.
-func (d *JSON) begin(kind jsontext.Kind, what string) bool {
+func (d *JSONReader) begin(kind jsontext.Kind, what string) bool {
 	if d.err != nil {
 		return false
 	}
@@ -123,12 +123,12 @@ func (d *JSON) begin(kind jsontext.Kind, what string) bool {
 	return ok
 }
 
-func (d *JSON) wrong(expected string) {
+func (d *JSONReader) wrong(expected string) {
 	d.fail(&fault.Error{Kind: fault.MalformedInput, Subject: d.name, Message: "The value at " + quote(d.at()) + " is not " + expected + "."})
 }
 
-// Need notes the required members whose bit is not set in got, as [Form.Need] does.
-func (d *JSON) Need(got uint, names ...string) {
+// Need notes the required members whose bit is not set in got, as [FormReader.Need] does.
+func (d *JSONReader) Need(got uint, names ...string) {
 	if d.err != nil {
 		return
 	}
@@ -140,10 +140,10 @@ func (d *JSON) Need(got uint, names ...string) {
 }
 
 // path is the place of the value or name read last, in the form of constraint messages with a dot behind.
-func (d *JSON) path() string { return camelPointer(d.dec.StackPointer()) }
+func (d *JSONReader) path() string { return camelPointer(d.dec.StackPointer()) }
 
 // at is path without the dot.
-func (d *JSON) at() string { return strings.TrimSuffix(d.path(), ".") }
+func (d *JSONReader) at() string { return strings.TrimSuffix(d.path(), ".") }
 
 // camelPointer writes a JSON pointer in the form of constraint messages: "/Tags/0/Key" gives "tags.1.member.key.".
 func camelPointer(p jsontext.Pointer) string {
@@ -159,7 +159,7 @@ func camelPointer(p jsontext.Pointer) string {
 }
 
 // String reads a string.
-func (d *JSON) String() string {
+func (d *JSONReader) String() string {
 	t, ok := d.scalar('"', "a string")
 	if !ok {
 		return ""
@@ -168,16 +168,16 @@ func (d *JSON) String() string {
 }
 
 // StringPtr reads a string.
-func (d *JSON) StringPtr() *string { return new(d.String()) }
+func (d *JSONReader) StringPtr() *string { return new(d.String()) }
 
 // Secret reads a string, wrapped.
-func (d *JSON) Secret() secret.Text { return secret.New(d.String()) }
+func (d *JSONReader) Secret() secret.Text { return secret.New(d.String()) }
 
 // SecretPtr reads a string, wrapped.
-func (d *JSON) SecretPtr() *secret.Text { return new(d.Secret()) }
+func (d *JSONReader) SecretPtr() *secret.Text { return new(d.Secret()) }
 
 // Int reads a whole number that fits 32 bits.
-func (d *JSON) Int() int {
+func (d *JSONReader) Int() int {
 	t, ok := d.scalar('0', "an integer")
 	if !ok {
 		return 0
@@ -190,19 +190,19 @@ func (d *JSON) Int() int {
 }
 
 // IntPtr is like Int.
-func (d *JSON) IntPtr() *int { return new(d.Int()) }
+func (d *JSONReader) IntPtr() *int { return new(d.Int()) }
 
 // Bool reads true or false.
-func (d *JSON) Bool() bool {
+func (d *JSONReader) Bool() bool {
 	t, ok := d.scalar('t', "true or false")
 	return ok && t.Bool()
 }
 
 // BoolPtr is like Bool.
-func (d *JSON) BoolPtr() *bool { return new(d.Bool()) }
+func (d *JSONReader) BoolPtr() *bool { return new(d.Bool()) }
 
 // Float reads a number.
-func (d *JSON) Float() float64 {
+func (d *JSONReader) Float() float64 {
 	t, ok := d.scalar('0', "a number")
 	if !ok {
 		return 0
@@ -215,10 +215,10 @@ func (d *JSON) Float() float64 {
 }
 
 // FloatPtr is like Float.
-func (d *JSON) FloatPtr() *float64 { return new(d.Float()) }
+func (d *JSONReader) FloatPtr() *float64 { return new(d.Float()) }
 
 // Time reads seconds since 1970, with or without a fraction.
-func (d *JSON) Time() time.Time {
+func (d *JSONReader) Time() time.Time {
 	t, ok := fromEpoch(d.Float())
 	if !ok {
 		d.wrong("a time")
@@ -227,10 +227,10 @@ func (d *JSON) Time() time.Time {
 }
 
 // TimePtr is like Time.
-func (d *JSON) TimePtr() *time.Time { return new(d.Time()) }
+func (d *JSONReader) TimePtr() *time.Time { return new(d.Time()) }
 
 // Blob reads base64 text.
-func (d *JSON) Blob() []byte {
+func (d *JSONReader) Blob() []byte {
 	b, err := base64.StdEncoding.Strict().DecodeString(d.String())
 	if err != nil {
 		d.wrong("base64")
@@ -239,15 +239,15 @@ func (d *JSON) Blob() []byte {
 }
 
 // Strings reads a list of strings. The name is the Query protocol's and means nothing here.
-func (d *JSON) Strings(string) []string { return jsonScalars(d, (*JSON).String) }
+func (d *JSONReader) Strings(string) []string { return jsonScalars(d, (*JSONReader).String) }
 
 // Secrets reads a list of secrets.
-func (d *JSON) Secrets(string) []secret.Text { return jsonScalars(d, (*JSON).Secret) }
+func (d *JSONReader) Secrets(string) []secret.Text { return jsonScalars(d, (*JSONReader).Secret) }
 
 // Ints reads a list of numbers.
-func (d *JSON) Ints(string) []int { return jsonScalars(d, (*JSON).Int) }
+func (d *JSONReader) Ints(string) []int { return jsonScalars(d, (*JSONReader).Int) }
 
-func jsonScalars[T any](d *JSON, read func(*JSON) T) []T {
+func jsonScalars[T any](d *JSONReader, read func(*JSONReader) T) []T {
 	list := []T{}
 	if !d.begin('[', "a list") {
 		return nil
@@ -260,8 +260,8 @@ func jsonScalars[T any](d *JSON, read func(*JSON) T) []T {
 }
 
 // JSONList reads a list of structures.
-func JSONList[T any](d *JSON, _ string, decode func(*T, *JSON)) []T {
-	return jsonScalars(d, func(d *JSON) T {
+func JSONList[T any](d *JSONReader, _ string, decode func(*T, *JSONReader)) []T {
+	return jsonScalars(d, func(d *JSONReader) T {
 		var v T
 		JSONInto(d, &v, decode)
 		return v
@@ -269,7 +269,7 @@ func JSONList[T any](d *JSON, _ string, decode func(*T, *JSON)) []T {
 }
 
 // JSONInto reads a structure into v.
-func JSONInto[T any](d *JSON, v *T, decode func(*T, *JSON)) {
+func JSONInto[T any](d *JSONReader, v *T, decode func(*T, *JSONReader)) {
 	name := d.name
 	if d.begin('{', "a structure") {
 		decode(v, d)
@@ -278,7 +278,7 @@ func JSONInto[T any](d *JSON, v *T, decode func(*T, *JSON)) {
 }
 
 // JSONStruct is like JSONInto for a new T.
-func JSONStruct[T any](d *JSON, decode func(*T, *JSON)) *T {
+func JSONStruct[T any](d *JSONReader, decode func(*T, *JSONReader)) *T {
 	v := new(T)
 	JSONInto(d, v, decode)
 	return v

@@ -182,7 +182,9 @@ const (
 )
 
 // EventSecret appends CloudTrail's stand-in for a credential, where there is one.
-func EventSecret(b []byte, name string, given bool) []byte { return eventHidden(b, name, given, hiddenSecret) }
+func EventSecret(b []byte, name string, given bool) []byte {
+	return eventHidden(b, name, given, hiddenSecret)
+}
 
 // EventPersonal appends CloudTrail's stand-in for personal data, where there is any (AWS Organizations user guide, "Logging
 // AWS Organizations API calls with AWS CloudTrail").

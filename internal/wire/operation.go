@@ -24,8 +24,8 @@ type Output interface {
 // What the generated types have besides, by protocol.
 type (
 	checked    interface{ Check(*Checker) }
-	formInput  interface{ DecodeForm(*Form) }
-	jsonInput  interface{ DecodeJSON(*JSON) }
+	formInput  interface{ DecodeForm(*FormReader) }
+	jsonInput  interface{ DecodeJSON(*JSONReader) }
 	xmlOutput  interface{ AppendXML([]byte) []byte }
 	jsonOutput interface{ AppendJSON([]byte) []byte }
 )
@@ -34,8 +34,8 @@ type (
 // answers nothing and where it fails.
 type Handler[C any] func(ctx context.Context, c C, in Input) (Output, error)
 
-// Query makes a handler of a method that answers an output.
-func Query[C, I, O any, PI interface {
+// WithOutput makes a handler of a method that answers an output.
+func WithOutput[C, I, O any, PI interface {
 	*I
 	Input
 }, PO interface {
@@ -51,8 +51,8 @@ func Query[C, I, O any, PI interface {
 	}
 }
 
-// Command makes a handler of a method that answers nothing.
-func Command[C, I any, PI interface {
+// WithoutOutput makes a handler of a method that answers nothing.
+func WithoutOutput[C, I any, PI interface {
 	*I
 	Input
 }](method func(context.Context, C, PI) error) Handler[C] {
@@ -64,8 +64,8 @@ type Protocol uint8
 
 // The protocols.
 const (
-	QueryXML Protocol = iota // AWS Query: form parameters in, XML out
-	JSON11                   // AWS JSON 1.1
+	Query Protocol = iota // AWS Query: form parameters in, XML out
+	JSON                  // AWS JSON 1.1
 )
 
 // API is one service's interface. It is immutable once made.
@@ -85,13 +85,15 @@ type Operation struct {
 	Name     string
 	API      *API
 	NewInput func() Input // a new, empty input
-	// Output reports whether the operation answers an output; without one its answer has no result element.
-	Output bool
+	// NewOutput makes a new, empty output. It is nil where the operation answers nothing; its XML then has no result element.
+	NewOutput func() Output
 	// Unsigned reports whether AWS takes the call without a signature (the assertion is the authentication).
 	Unsigned bool
 	Errors   []string // codes of the modelled errors
 	Pages    *Pages   // nil: not paginated
 	Unbuilt  string   // why the operation is not built; empty: it is
+
+	root string // of the XML answer
 }
 
 // Pages names the members that page through an operation's results; a dot leads into a structure.
@@ -115,7 +117,7 @@ func NewAPI(api API, operations []Operation, errors []ErrorShape) *API {
 	a.Operations = make(map[string]*Operation, len(operations))
 	for i := range operations {
 		o := &operations[i]
-		o.API = a
+		o.API, o.root = a, o.Name+"Response"
 		if a.Operations[o.Name] != nil {
 			panic(fmt.Sprintf("unreachable: the generator wrote operation %s twice", o.Name))
 		}
@@ -127,6 +129,9 @@ func NewAPI(api API, operations []Operation, errors []ErrorShape) *API {
 	}
 	return a
 }
+
+// DefaultRegion is the region of a call that names none: where the global endpoints of AWS's identity services stand.
+func (a *API) DefaultRegion() string { return "us-east-1" }
 
 // Unbuilt counts the operations that are not built.
 func (a *API) Unbuilt() int {

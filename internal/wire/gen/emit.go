@@ -146,9 +146,9 @@ func (s *service) serviceInterface(f *file) {
 		switch {
 		case o.unbuilt != "":
 		case o.out == nil:
-			f.p("%q: wire.Command(s.%s),", o.name, o.name)
+			f.p("%q: wire.WithoutOutput(s.%s),", o.name, o.name)
 		default:
-			f.p("%q: wire.Query(s.%s),", o.name, o.name)
+			f.p("%q: wire.WithOutput(s.%s),", o.name, o.name)
 		}
 	}
 	f.p("}\n}")

@@ -9,9 +9,9 @@ import (
 // api writes the package comment and the table of operations and errors.
 func (s *service) api(f *file) {
 	md := s.model.Metadata
-	protocol := "QueryXML"
+	protocol := "Query"
 	if md.Protocol == "json" {
-		protocol = "JSON11"
+		protocol = "JSON"
 	}
 	f.doc = fmt.Sprintf("holds the wire form of %s: the types, decoders, constraints, encoders and event\n// writers of its %d operations, the table of them, and the interface of those that are built. Required members are values,\n// optional ones pointers; nil lists and maps are absent ones. Everything here is generated.",
 		md.ServiceFullName, len(s.ops))
@@ -24,7 +24,7 @@ func (s *service) api(f *file) {
 		f.p("{")
 		f.p("Name: %q, NewInput: func() wire.Input { return new(%s) },", o.name, o.in.goName)
 		if o.out != nil {
-			f.p("Output: true,")
+			f.p("NewOutput: func() wire.Output { return new(%s) },", o.out.goName)
 		}
 		if o.noAuth {
 			f.p("Unsigned: true,")

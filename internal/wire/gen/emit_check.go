@@ -64,9 +64,9 @@ func (s *service) checkMember(mem *member, rules map[string]string) []string {
 	switch mem.typ.Type {
 	case "string":
 		switch {
-		case mem.secrecy == secret && mem.required:
+		case mem.secrecy == credential && mem.required:
 			return []string{fmt.Sprintf("c.String(%q, %s.Reveal(), %s)", mem.camel, v, rule)}
-		case mem.secrecy == secret:
+		case mem.secrecy == credential:
 			if rule == "nil" {
 				return nil
 			}
@@ -128,7 +128,7 @@ func (s *service) checkList(mem *member, v, rule string, rules map[string]string
 	case element.Type == "structure" && s.byShape[mem.typ.Member.Shape].checks:
 		lines = append(lines, fmt.Sprintf("wire.Each(c, %q, %s, (*%s).Check)", mem.camel, v, upperFirst(mem.typ.Member.Shape)))
 	case element.Type == "string" && constrained(element):
-		if mem.secrecy == secret {
+		if mem.secrecy == credential {
 			panic("unreachable: no list of secrets has constrained elements: " + mem.name)
 		}
 		lines = append(lines, fmt.Sprintf("c.Elements(%q, %s, %s)", mem.camel, v, s.rule(mem.typ.Member.Shape, element, mem.secrecy, rules)))
@@ -161,7 +161,7 @@ func (s *service) rule(name string, sh *shape, sec secrecy, rules map[string]str
 		}
 		parts = append(parts, "Enum: []string{"+strings.Join(quoted, ", ")+"}")
 	}
-	if sec != open {
+	if sec != shown {
 		parts = append(parts, "Hidden: true")
 		goName += "Hidden"
 	}

@@ -18,7 +18,7 @@ func (s *service) decoders(f *file) {
 		if len(st.members) == 0 {
 			receiver = ""
 		}
-		f.p("func (%s *%s) Decode%s(d *wire.%s) {", receiver, st.goName, cursor, cursor)
+		f.p("func (%s *%s) Decode%s(d *wire.%sReader) {", receiver, st.goName, cursor, cursor)
 		needs := ""
 		for _, mem := range st.members {
 			if mem.required {
@@ -71,7 +71,7 @@ func (s *service) decodeMember(mem *member, cursor string) string {
 		if value.Type == "structure" {
 			return fmt.Sprintf("%swire.FormMap(d, (*%s).DecodeForm)", to, upperFirst(mem.typ.Value.Shape))
 		}
-		return fmt.Sprintf("%sd.%sMap()", to, scalar(value, open))
+		return fmt.Sprintf("%sd.%sMap()", to, scalar(value, shown))
 	case "structure":
 		t := upperFirst(mem.shape)
 		if mem.required {
@@ -92,7 +92,7 @@ func (s *service) decodeMember(mem *member, cursor string) string {
 func scalar(sh *shape, sec secrecy) string {
 	switch sh.Type {
 	case "string":
-		if sec == secret {
+		if sec == credential {
 			return "Secret"
 		}
 		return "String"

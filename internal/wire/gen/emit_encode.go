@@ -48,7 +48,7 @@ func (s *service) encodeXML(mem *member) string {
 		}
 		return call
 	case "map":
-		return fmt.Sprintf("b = wire.XML%sMap(b, %q, %s)", scalar(s.model.Shapes.by[mem.typ.Value.Shape], open), mem.name, v)
+		return fmt.Sprintf("b = wire.XML%sMap(b, %q, %s)", scalar(s.model.Shapes.by[mem.typ.Value.Shape], shown), mem.name, v)
 	case "structure":
 		return optional(mem, v, fmt.Sprintf("b = wire.XMLOpen(b, %q)\nb = %s.AppendXML(b)\nb = wire.XMLClose(b, %q)", mem.name, v, mem.name))
 	case "blob":
@@ -62,8 +62,8 @@ func (s *service) encodeJSON(mem *member, event bool) string {
 	v, name, method := "v."+mem.goName, mem.name, "AppendJSON"
 	if event {
 		name, method = mem.camel, "AppendEvent"
-		if mem.secrecy != open {
-			return fmt.Sprintf("b = wire.Event%s(b, %q, %s)", []string{secret: "Secret", personal: "Personal"}[mem.secrecy], name, s.given(mem))
+		if mem.secrecy != shown {
+			return fmt.Sprintf("b = wire.Event%s(b, %q, %s)", []string{credential: "Secret", personal: "Personal"}[mem.secrecy], name, s.given(mem))
 		}
 	}
 	switch mem.typ.Type {
@@ -86,7 +86,7 @@ func (s *service) encodeJSON(mem *member, event bool) string {
 			}
 			return fmt.Sprintf("b = wire.EventMap(b, %q, %s, (*%s).AppendEvent)", name, v, upperFirst(mem.typ.Value.Shape))
 		}
-		return fmt.Sprintf("b = wire.JSON%sMap(b, %q, %s)", scalar(value, open), name, v)
+		return fmt.Sprintf("b = wire.JSON%sMap(b, %q, %s)", scalar(value, shown), name, v)
 	case "structure":
 		return optional(mem, v, fmt.Sprintf("b = %s.%s(wire.JSONName(b, %q))", v, method, name))
 	case "blob":
@@ -104,7 +104,7 @@ func (s *service) given(mem *member) string {
 	switch {
 	case mem.typ.Type == "list" || mem.typ.Type == "blob" || !mem.required:
 		return "v." + mem.goName + " != nil"
-	case mem.secrecy == secret:
+	case mem.secrecy == credential:
 		return "!v." + mem.goName + ".IsZero()"
 	}
 	return "v." + mem.goName + ` != ""`

@@ -57,9 +57,9 @@ type member struct {
 type secrecy uint8
 
 const (
-	open     secrecy = iota
-	secret           // a credential: secret.Text in Go, hidden in events and messages
-	personal         // personal data: an ordinary value in Go, starred in events, not shown in messages
+	shown      secrecy = iota
+	credential         // a credential: secret.Text in Go, hidden in events and messages
+	personal           // personal data: an ordinary value in Go, starred in events, not shown in messages
 )
 
 // personalServices are those whose sensitive shapes are personal data (names, mail addresses), not credentials.
@@ -204,7 +204,7 @@ func (s *service) member(parent *shape, name string) *member {
 	sensitive := mem.typ != nil && (mem.typ.Sensitive || s.model.Shapes.by[element].Sensitive)
 	switch {
 	case slices.Contains(secretShapes[s.pkg], element), slices.Contains(secretMembers[s.pkg], name), sensitive && !personalServices[s.pkg]:
-		mem.secrecy = secret
+		mem.secrecy = credential
 	case sensitive:
 		mem.secrecy = personal
 	}
@@ -296,7 +296,7 @@ func (s *service) baseType(name string, sec secrecy) string {
 	sh := s.model.Shapes.by[name]
 	switch sh.Type {
 	case "string":
-		if sec == secret {
+		if sec == credential {
 			return "secret.Text"
 		}
 		return "string"

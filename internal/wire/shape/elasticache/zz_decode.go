@@ -7,7 +7,7 @@ import (
 )
 
 // DecodeForm reads the members of v from d.
-func (v *AddTagsToResourceMessage) DecodeForm(d *wire.Form) {
+func (v *AddTagsToResourceMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -25,7 +25,7 @@ func (v *AddTagsToResourceMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AuthenticationMode) DecodeForm(d *wire.Form) {
+func (v *AuthenticationMode) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Passwords":
@@ -39,7 +39,7 @@ func (v *AuthenticationMode) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AuthorizeCacheSecurityGroupIngressMessage) DecodeForm(d *wire.Form) {
+func (v *AuthorizeCacheSecurityGroupIngressMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -60,7 +60,7 @@ func (v *AuthorizeCacheSecurityGroupIngressMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *BatchApplyUpdateActionMessage) DecodeForm(d *wire.Form) {
+func (v *BatchApplyUpdateActionMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -79,7 +79,7 @@ func (v *BatchApplyUpdateActionMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *BatchStopUpdateActionMessage) DecodeForm(d *wire.Form) {
+func (v *BatchStopUpdateActionMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -98,7 +98,7 @@ func (v *BatchStopUpdateActionMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CacheUsageLimits) DecodeForm(d *wire.Form) {
+func (v *CacheUsageLimits) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "DataStorage":
@@ -112,7 +112,7 @@ func (v *CacheUsageLimits) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CloudWatchLogsDestinationDetails) DecodeForm(d *wire.Form) {
+func (v *CloudWatchLogsDestinationDetails) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "LogGroup":
@@ -124,7 +124,7 @@ func (v *CloudWatchLogsDestinationDetails) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CompleteMigrationMessage) DecodeForm(d *wire.Form) {
+func (v *CompleteMigrationMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Force":
@@ -140,7 +140,7 @@ func (v *CompleteMigrationMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ConfigureShard) DecodeForm(d *wire.Form) {
+func (v *ConfigureShard) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -162,7 +162,7 @@ func (v *ConfigureShard) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CopyServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
+func (v *CopyServerlessCacheSnapshotRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -184,7 +184,7 @@ func (v *CopyServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CopySnapshotMessage) DecodeForm(d *wire.Form) {
+func (v *CopySnapshotMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -208,7 +208,7 @@ func (v *CopySnapshotMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateCacheClusterMessage) DecodeForm(d *wire.Form) {
+func (v *CreateCacheClusterMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -281,7 +281,7 @@ func (v *CreateCacheClusterMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
+func (v *CreateCacheParameterGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -304,7 +304,7 @@ func (v *CreateCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateCacheSecurityGroupMessage) DecodeForm(d *wire.Form) {
+func (v *CreateCacheSecurityGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -324,7 +324,7 @@ func (v *CreateCacheSecurityGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateCacheSubnetGroupMessage) DecodeForm(d *wire.Form) {
+func (v *CreateCacheSubnetGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -347,7 +347,7 @@ func (v *CreateCacheSubnetGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *CreateGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -369,7 +369,7 @@ func (v *CreateGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *CreateReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -463,7 +463,7 @@ func (v *CreateReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateServerlessCacheRequest) DecodeForm(d *wire.Form) {
+func (v *CreateServerlessCacheRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -507,7 +507,7 @@ func (v *CreateServerlessCacheRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
+func (v *CreateServerlessCacheSnapshotRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -529,7 +529,7 @@ func (v *CreateServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateSnapshotMessage) DecodeForm(d *wire.Form) {
+func (v *CreateSnapshotMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -552,7 +552,7 @@ func (v *CreateSnapshotMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateUserGroupMessage) DecodeForm(d *wire.Form) {
+func (v *CreateUserGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -574,7 +574,7 @@ func (v *CreateUserGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateUserMessage) DecodeForm(d *wire.Form) {
+func (v *CreateUserMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -606,7 +606,7 @@ func (v *CreateUserMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CustomerNodeEndpoint) DecodeForm(d *wire.Form) {
+func (v *CustomerNodeEndpoint) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Address":
@@ -620,7 +620,7 @@ func (v *CustomerNodeEndpoint) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DataStorage) DecodeForm(d *wire.Form) {
+func (v *DataStorage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -639,7 +639,7 @@ func (v *DataStorage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DecreaseNodeGroupsInGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DecreaseNodeGroupsInGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -664,7 +664,7 @@ func (v *DecreaseNodeGroupsInGlobalReplicationGroupMessage) DecodeForm(d *wire.F
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DecreaseReplicaCountMessage) DecodeForm(d *wire.Form) {
+func (v *DecreaseReplicaCountMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -688,7 +688,7 @@ func (v *DecreaseReplicaCountMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteCacheClusterMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteCacheClusterMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -705,7 +705,7 @@ func (v *DeleteCacheClusterMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteCacheParameterGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -720,7 +720,7 @@ func (v *DeleteCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteCacheSecurityGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteCacheSecurityGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -735,7 +735,7 @@ func (v *DeleteCacheSecurityGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteCacheSubnetGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteCacheSubnetGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -750,7 +750,7 @@ func (v *DeleteCacheSubnetGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -768,7 +768,7 @@ func (v *DeleteGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -787,7 +787,7 @@ func (v *DeleteReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteServerlessCacheRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteServerlessCacheRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -804,7 +804,7 @@ func (v *DeleteServerlessCacheRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteServerlessCacheSnapshotRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -819,7 +819,7 @@ func (v *DeleteServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteSnapshotMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteSnapshotMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -834,7 +834,7 @@ func (v *DeleteSnapshotMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteUserGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteUserGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -849,7 +849,7 @@ func (v *DeleteUserGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteUserMessage) DecodeForm(d *wire.Form) {
+func (v *DeleteUserMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -864,7 +864,7 @@ func (v *DeleteUserMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeCacheClustersMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeCacheClustersMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheClusterId":
@@ -884,7 +884,7 @@ func (v *DescribeCacheClustersMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeCacheEngineVersionsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeCacheEngineVersionsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheParameterGroupFamily":
@@ -906,7 +906,7 @@ func (v *DescribeCacheEngineVersionsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeCacheParameterGroupsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeCacheParameterGroupsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheParameterGroupName":
@@ -922,7 +922,7 @@ func (v *DescribeCacheParameterGroupsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeCacheParametersMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeCacheParametersMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -943,7 +943,7 @@ func (v *DescribeCacheParametersMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeCacheSecurityGroupsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeCacheSecurityGroupsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheSecurityGroupName":
@@ -959,7 +959,7 @@ func (v *DescribeCacheSecurityGroupsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeCacheSubnetGroupsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeCacheSubnetGroupsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheSubnetGroupName":
@@ -975,7 +975,7 @@ func (v *DescribeCacheSubnetGroupsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeEngineDefaultParametersMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeEngineDefaultParametersMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -994,7 +994,7 @@ func (v *DescribeEngineDefaultParametersMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeEventsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeEventsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Duration":
@@ -1018,7 +1018,7 @@ func (v *DescribeEventsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeGlobalReplicationGroupsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeGlobalReplicationGroupsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "GlobalReplicationGroupId":
@@ -1036,7 +1036,7 @@ func (v *DescribeGlobalReplicationGroupsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeReplicationGroupsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeReplicationGroupsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1052,7 +1052,7 @@ func (v *DescribeReplicationGroupsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeReservedCacheNodesMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeReservedCacheNodesMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheNodeType":
@@ -1078,7 +1078,7 @@ func (v *DescribeReservedCacheNodesMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeReservedCacheNodesOfferingsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeReservedCacheNodesOfferingsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheNodeType":
@@ -1102,7 +1102,7 @@ func (v *DescribeReservedCacheNodesOfferingsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeServerlessCacheSnapshotsRequest) DecodeForm(d *wire.Form) {
+func (v *DescribeServerlessCacheSnapshotsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -1122,7 +1122,7 @@ func (v *DescribeServerlessCacheSnapshotsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeServerlessCachesRequest) DecodeForm(d *wire.Form) {
+func (v *DescribeServerlessCachesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -1138,7 +1138,7 @@ func (v *DescribeServerlessCachesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeServiceUpdatesMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeServiceUpdatesMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1156,7 +1156,7 @@ func (v *DescribeServiceUpdatesMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeSnapshotsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeSnapshotsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheClusterId":
@@ -1180,7 +1180,7 @@ func (v *DescribeSnapshotsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeUpdateActionsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeUpdateActionsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheClusterIds":
@@ -1210,7 +1210,7 @@ func (v *DescribeUpdateActionsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeUserGroupsMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeUserGroupsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1226,7 +1226,7 @@ func (v *DescribeUserGroupsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DescribeUsersMessage) DecodeForm(d *wire.Form) {
+func (v *DescribeUsersMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Engine":
@@ -1246,7 +1246,7 @@ func (v *DescribeUsersMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DestinationDetails) DecodeForm(d *wire.Form) {
+func (v *DestinationDetails) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CloudWatchLogsDetails":
@@ -1260,7 +1260,7 @@ func (v *DestinationDetails) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DisassociateGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *DisassociateGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1281,7 +1281,7 @@ func (v *DisassociateGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ECPUPerSecond) DecodeForm(d *wire.Form) {
+func (v *ECPUPerSecond) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Maximum":
@@ -1295,7 +1295,7 @@ func (v *ECPUPerSecond) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ExportServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
+func (v *ExportServerlessCacheSnapshotRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1313,7 +1313,7 @@ func (v *ExportServerlessCacheSnapshotRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *FailoverGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *FailoverGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1334,7 +1334,7 @@ func (v *FailoverGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *Filter) DecodeForm(d *wire.Form) {
+func (v *Filter) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1352,7 +1352,7 @@ func (v *Filter) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *IncreaseNodeGroupsInGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *IncreaseNodeGroupsInGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1375,7 +1375,7 @@ func (v *IncreaseNodeGroupsInGlobalReplicationGroupMessage) DecodeForm(d *wire.F
 }
 
 // DecodeForm reads the members of v from d.
-func (v *IncreaseReplicaCountMessage) DecodeForm(d *wire.Form) {
+func (v *IncreaseReplicaCountMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1397,7 +1397,7 @@ func (v *IncreaseReplicaCountMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *KinesisFirehoseDestinationDetails) DecodeForm(d *wire.Form) {
+func (v *KinesisFirehoseDestinationDetails) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "DeliveryStream":
@@ -1409,7 +1409,7 @@ func (v *KinesisFirehoseDestinationDetails) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListAllowedNodeTypeModificationsMessage) DecodeForm(d *wire.Form) {
+func (v *ListAllowedNodeTypeModificationsMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "CacheClusterId":
@@ -1423,7 +1423,7 @@ func (v *ListAllowedNodeTypeModificationsMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListTagsForResourceMessage) DecodeForm(d *wire.Form) {
+func (v *ListTagsForResourceMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1438,7 +1438,7 @@ func (v *ListTagsForResourceMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *LogDeliveryConfigurationRequest) DecodeForm(d *wire.Form) {
+func (v *LogDeliveryConfigurationRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "DestinationDetails":
@@ -1458,7 +1458,7 @@ func (v *LogDeliveryConfigurationRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyCacheClusterMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyCacheClusterMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1517,7 +1517,7 @@ func (v *ModifyCacheClusterMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyCacheParameterGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1535,7 +1535,7 @@ func (v *ModifyCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyCacheSubnetGroupMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyCacheSubnetGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1554,7 +1554,7 @@ func (v *ModifyCacheSubnetGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1584,7 +1584,7 @@ func (v *ModifyGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1659,7 +1659,7 @@ func (v *ModifyReplicationGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyReplicationGroupShardConfigurationMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyReplicationGroupShardConfigurationMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1686,7 +1686,7 @@ func (v *ModifyReplicationGroupShardConfigurationMessage) DecodeForm(d *wire.For
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyServerlessCacheRequest) DecodeForm(d *wire.Form) {
+func (v *ModifyServerlessCacheRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1719,7 +1719,7 @@ func (v *ModifyServerlessCacheRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyUserGroupMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyUserGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1740,7 +1740,7 @@ func (v *ModifyUserGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ModifyUserMessage) DecodeForm(d *wire.Form) {
+func (v *ModifyUserMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1767,7 +1767,7 @@ func (v *ModifyUserMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *NodeGroupConfiguration) DecodeForm(d *wire.Form) {
+func (v *NodeGroupConfiguration) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "NodeGroupId":
@@ -1791,7 +1791,7 @@ func (v *NodeGroupConfiguration) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ParameterNameValue) DecodeForm(d *wire.Form) {
+func (v *ParameterNameValue) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "ParameterName":
@@ -1805,7 +1805,7 @@ func (v *ParameterNameValue) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PrepareMigrationMessage) DecodeForm(d *wire.Form) {
+func (v *PrepareMigrationMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1827,7 +1827,7 @@ func (v *PrepareMigrationMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PurchaseReservedCacheNodesOfferingMessage) DecodeForm(d *wire.Form) {
+func (v *PurchaseReservedCacheNodesOfferingMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1848,7 +1848,7 @@ func (v *PurchaseReservedCacheNodesOfferingMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RebalanceSlotsInGlobalReplicationGroupMessage) DecodeForm(d *wire.Form) {
+func (v *RebalanceSlotsInGlobalReplicationGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1866,7 +1866,7 @@ func (v *RebalanceSlotsInGlobalReplicationGroupMessage) DecodeForm(d *wire.Form)
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RebootCacheClusterMessage) DecodeForm(d *wire.Form) {
+func (v *RebootCacheClusterMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1884,7 +1884,7 @@ func (v *RebootCacheClusterMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RegionalConfiguration) DecodeForm(d *wire.Form) {
+func (v *RegionalConfiguration) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1905,7 +1905,7 @@ func (v *RegionalConfiguration) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RemoveTagsFromResourceMessage) DecodeForm(d *wire.Form) {
+func (v *RemoveTagsFromResourceMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1923,7 +1923,7 @@ func (v *RemoveTagsFromResourceMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ResetCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
+func (v *ResetCacheParameterGroupMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1942,7 +1942,7 @@ func (v *ResetCacheParameterGroupMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ReshardingConfiguration) DecodeForm(d *wire.Form) {
+func (v *ReshardingConfiguration) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "NodeGroupId":
@@ -1956,7 +1956,7 @@ func (v *ReshardingConfiguration) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RevokeCacheSecurityGroupIngressMessage) DecodeForm(d *wire.Form) {
+func (v *RevokeCacheSecurityGroupIngressMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1977,7 +1977,7 @@ func (v *RevokeCacheSecurityGroupIngressMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ScaleConfig) DecodeForm(d *wire.Form) {
+func (v *ScaleConfig) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "ScaleIntervalMinutes":
@@ -1991,7 +1991,7 @@ func (v *ScaleConfig) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SecretManagerAuthConfig) DecodeForm(d *wire.Form) {
+func (v *SecretManagerAuthConfig) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "SecretArn":
@@ -2003,7 +2003,7 @@ func (v *SecretManagerAuthConfig) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SourceAuthenticationConfiguration) DecodeForm(d *wire.Form) {
+func (v *SourceAuthenticationConfiguration) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "SecretManagerConfig":
@@ -2015,7 +2015,7 @@ func (v *SourceAuthenticationConfiguration) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SourceTlsConfiguration) DecodeForm(d *wire.Form) {
+func (v *SourceTlsConfiguration) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "SourceTlsCertificate":
@@ -2029,7 +2029,7 @@ func (v *SourceTlsConfiguration) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *StartMigrationMessage) DecodeForm(d *wire.Form) {
+func (v *StartMigrationMessage) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "AutoCutover":
@@ -2049,7 +2049,7 @@ func (v *StartMigrationMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *StopMigrationMessage) DecodeForm(d *wire.Form) {
+func (v *StopMigrationMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2064,7 +2064,7 @@ func (v *StopMigrationMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *Tag) DecodeForm(d *wire.Form) {
+func (v *Tag) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Key":
@@ -2078,7 +2078,7 @@ func (v *Tag) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TestFailoverMessage) DecodeForm(d *wire.Form) {
+func (v *TestFailoverMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2096,7 +2096,7 @@ func (v *TestFailoverMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TestMigrationMessage) DecodeForm(d *wire.Form) {
+func (v *TestMigrationMessage) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2114,7 +2114,7 @@ func (v *TestMigrationMessage) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TimeRangeFilter) DecodeForm(d *wire.Form) {
+func (v *TimeRangeFilter) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "EndTime":

@@ -7,7 +7,7 @@ import (
 )
 
 // DecodeForm reads the members of v from d.
-func (v *AcceptDelegationRequestRequest) DecodeForm(d *wire.Form) {
+func (v *AcceptDelegationRequestRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -22,7 +22,7 @@ func (v *AcceptDelegationRequestRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AcquireRoleRequest) DecodeForm(d *wire.Form) {
+func (v *AcquireRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -41,7 +41,7 @@ func (v *AcquireRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AddClientIDToOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *AddClientIDToOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -59,7 +59,7 @@ func (v *AddClientIDToOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AddRoleToInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *AddRoleToInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -77,7 +77,7 @@ func (v *AddRoleToInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AddUserToGroupRequest) DecodeForm(d *wire.Form) {
+func (v *AddUserToGroupRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -95,7 +95,7 @@ func (v *AddUserToGroupRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AssociateDelegationRequestRequest) DecodeForm(d *wire.Form) {
+func (v *AssociateDelegationRequestRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -110,7 +110,7 @@ func (v *AssociateDelegationRequestRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AttachGroupPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *AttachGroupPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -128,7 +128,7 @@ func (v *AttachGroupPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AttachRolePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *AttachRolePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -146,7 +146,7 @@ func (v *AttachRolePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AttachUserPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *AttachUserPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -164,7 +164,7 @@ func (v *AttachUserPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ChangePasswordRequest) DecodeForm(d *wire.Form) {
+func (v *ChangePasswordRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -182,7 +182,7 @@ func (v *ChangePasswordRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ContextEntry) DecodeForm(d *wire.Form) {
+func (v *ContextEntry) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "ContextKeyName":
@@ -198,7 +198,7 @@ func (v *ContextEntry) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateAccessKeyRequest) DecodeForm(d *wire.Form) {
+func (v *CreateAccessKeyRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "UserName":
@@ -210,7 +210,7 @@ func (v *CreateAccessKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateAccountAliasRequest) DecodeForm(d *wire.Form) {
+func (v *CreateAccountAliasRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -225,7 +225,7 @@ func (v *CreateAccountAliasRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateDelegationRequestRequest) DecodeForm(d *wire.Form) {
+func (v *CreateDelegationRequestRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -260,7 +260,7 @@ func (v *CreateDelegationRequestRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateGroupRequest) DecodeForm(d *wire.Form) {
+func (v *CreateGroupRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -277,7 +277,7 @@ func (v *CreateGroupRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *CreateInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -296,7 +296,7 @@ func (v *CreateInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateLoginProfileRequest) DecodeForm(d *wire.Form) {
+func (v *CreateLoginProfileRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Password":
@@ -312,7 +312,7 @@ func (v *CreateLoginProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *CreateOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -333,7 +333,7 @@ func (v *CreateOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreatePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *CreatePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -357,7 +357,7 @@ func (v *CreatePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreatePolicyVersionRequest) DecodeForm(d *wire.Form) {
+func (v *CreatePolicyVersionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -377,7 +377,7 @@ func (v *CreatePolicyVersionRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateRoleRequest) DecodeForm(d *wire.Form) {
+func (v *CreateRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -405,7 +405,7 @@ func (v *CreateRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateSAMLProviderRequest) DecodeForm(d *wire.Form) {
+func (v *CreateSAMLProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -429,7 +429,7 @@ func (v *CreateSAMLProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateServiceLinkedRoleRequest) DecodeForm(d *wire.Form) {
+func (v *CreateServiceLinkedRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -448,7 +448,7 @@ func (v *CreateServiceLinkedRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
+func (v *CreateServiceSpecificCredentialRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -468,7 +468,7 @@ func (v *CreateServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateUserRequest) DecodeForm(d *wire.Form) {
+func (v *CreateUserRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -489,7 +489,7 @@ func (v *CreateUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *CreateVirtualMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *CreateVirtualMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -508,7 +508,7 @@ func (v *CreateVirtualMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeactivateMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *DeactivateMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -525,7 +525,7 @@ func (v *DeactivateMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DelegationPermission) DecodeForm(d *wire.Form) {
+func (v *DelegationPermission) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Parameters":
@@ -539,7 +539,7 @@ func (v *DelegationPermission) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteAccessKeyRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteAccessKeyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -556,7 +556,7 @@ func (v *DeleteAccessKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteAccountAliasRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteAccountAliasRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -571,14 +571,14 @@ func (v *DeleteAccountAliasRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*DeleteAccountPasswordPolicyRequest) DecodeForm(d *wire.Form) {
+func (*DeleteAccountPasswordPolicyRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteGroupPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteGroupPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -596,7 +596,7 @@ func (v *DeleteGroupPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteGroupRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteGroupRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -611,7 +611,7 @@ func (v *DeleteGroupRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -626,7 +626,7 @@ func (v *DeleteInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteLoginProfileRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteLoginProfileRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "UserName":
@@ -638,7 +638,7 @@ func (v *DeleteLoginProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -653,7 +653,7 @@ func (v *DeleteOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeletePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DeletePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -668,7 +668,7 @@ func (v *DeletePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeletePolicyVersionRequest) DecodeForm(d *wire.Form) {
+func (v *DeletePolicyVersionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -686,7 +686,7 @@ func (v *DeletePolicyVersionRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteRolePermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteRolePermissionsBoundaryRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -701,7 +701,7 @@ func (v *DeleteRolePermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteRolePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteRolePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -719,7 +719,7 @@ func (v *DeleteRolePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteRoleRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -734,7 +734,7 @@ func (v *DeleteRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteSAMLProviderRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteSAMLProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -749,7 +749,7 @@ func (v *DeleteSAMLProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteSSHPublicKeyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -767,7 +767,7 @@ func (v *DeleteSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteServerCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteServerCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -782,7 +782,7 @@ func (v *DeleteServerCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteServiceLinkedRoleRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteServiceLinkedRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -797,7 +797,7 @@ func (v *DeleteServiceLinkedRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteServiceSpecificCredentialRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -814,7 +814,7 @@ func (v *DeleteServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteSigningCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteSigningCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -831,7 +831,7 @@ func (v *DeleteSigningCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteUserPermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteUserPermissionsBoundaryRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -846,7 +846,7 @@ func (v *DeleteUserPermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteUserPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteUserPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -864,7 +864,7 @@ func (v *DeleteUserPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteUserRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteUserRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -879,7 +879,7 @@ func (v *DeleteUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DeleteVirtualMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *DeleteVirtualMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -894,7 +894,7 @@ func (v *DeleteVirtualMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DetachGroupPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DetachGroupPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -912,7 +912,7 @@ func (v *DetachGroupPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DetachRolePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DetachRolePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -930,7 +930,7 @@ func (v *DetachRolePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DetachUserPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *DetachUserPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -948,28 +948,28 @@ func (v *DetachUserPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*DisableOrganizationsRootCredentialsManagementRequest) DecodeForm(d *wire.Form) {
+func (*DisableOrganizationsRootCredentialsManagementRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*DisableOrganizationsRootSessionsRequest) DecodeForm(d *wire.Form) {
+func (*DisableOrganizationsRootSessionsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*DisableOutboundWebIdentityFederationRequest) DecodeForm(d *wire.Form) {
+func (*DisableOutboundWebIdentityFederationRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *EnableMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *EnableMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -993,35 +993,35 @@ func (v *EnableMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*EnableOrganizationsRootCredentialsManagementRequest) DecodeForm(d *wire.Form) {
+func (*EnableOrganizationsRootCredentialsManagementRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*EnableOrganizationsRootSessionsRequest) DecodeForm(d *wire.Form) {
+func (*EnableOrganizationsRootSessionsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*EnableOutboundWebIdentityFederationRequest) DecodeForm(d *wire.Form) {
+func (*EnableOutboundWebIdentityFederationRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*GenerateCredentialReportRequest) DecodeForm(d *wire.Form) {
+func (*GenerateCredentialReportRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GenerateOrganizationsAccessReportRequest) DecodeForm(d *wire.Form) {
+func (v *GenerateOrganizationsAccessReportRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1038,7 +1038,7 @@ func (v *GenerateOrganizationsAccessReportRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GenerateServiceLastAccessedDetailsRequest) DecodeForm(d *wire.Form) {
+func (v *GenerateServiceLastAccessedDetailsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1055,7 +1055,7 @@ func (v *GenerateServiceLastAccessedDetailsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetAccessKeyLastUsedRequest) DecodeForm(d *wire.Form) {
+func (v *GetAccessKeyLastUsedRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1070,7 +1070,7 @@ func (v *GetAccessKeyLastUsedRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetAccountAuthorizationDetailsRequest) DecodeForm(d *wire.Form) {
+func (v *GetAccountAuthorizationDetailsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Filter":
@@ -1086,28 +1086,28 @@ func (v *GetAccountAuthorizationDetailsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*GetAccountPasswordPolicyRequest) DecodeForm(d *wire.Form) {
+func (*GetAccountPasswordPolicyRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*GetAccountPropertiesRequest) DecodeForm(d *wire.Form) {
+func (*GetAccountPropertiesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*GetAccountSummaryRequest) DecodeForm(d *wire.Form) {
+func (*GetAccountSummaryRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetContextKeysForCustomPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *GetContextKeysForCustomPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1122,7 +1122,7 @@ func (v *GetContextKeysForCustomPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetContextKeysForPrincipalPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *GetContextKeysForPrincipalPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1139,14 +1139,14 @@ func (v *GetContextKeysForPrincipalPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*GetCredentialReportRequest) DecodeForm(d *wire.Form) {
+func (*GetCredentialReportRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetDelegationRequestRequest) DecodeForm(d *wire.Form) {
+func (v *GetDelegationRequestRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1163,7 +1163,7 @@ func (v *GetDelegationRequestRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetGroupPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *GetGroupPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1181,7 +1181,7 @@ func (v *GetGroupPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetGroupRequest) DecodeForm(d *wire.Form) {
+func (v *GetGroupRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1200,7 +1200,7 @@ func (v *GetGroupRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetHumanReadableSummaryRequest) DecodeForm(d *wire.Form) {
+func (v *GetHumanReadableSummaryRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1217,7 +1217,7 @@ func (v *GetHumanReadableSummaryRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *GetInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1232,7 +1232,7 @@ func (v *GetInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetLoginProfileRequest) DecodeForm(d *wire.Form) {
+func (v *GetLoginProfileRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "UserName":
@@ -1244,7 +1244,7 @@ func (v *GetLoginProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *GetMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1261,7 +1261,7 @@ func (v *GetMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *GetOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1276,7 +1276,7 @@ func (v *GetOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetOrganizationsAccessReportRequest) DecodeForm(d *wire.Form) {
+func (v *GetOrganizationsAccessReportRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1297,14 +1297,14 @@ func (v *GetOrganizationsAccessReportRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*GetOutboundWebIdentityFederationInfoRequest) DecodeForm(d *wire.Form) {
+func (*GetOutboundWebIdentityFederationInfoRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *GetPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1319,7 +1319,7 @@ func (v *GetPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetPolicyVersionRequest) DecodeForm(d *wire.Form) {
+func (v *GetPolicyVersionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1337,7 +1337,7 @@ func (v *GetPolicyVersionRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetRolePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *GetRolePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1355,7 +1355,7 @@ func (v *GetRolePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetRoleRequest) DecodeForm(d *wire.Form) {
+func (v *GetRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1370,7 +1370,7 @@ func (v *GetRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetRoleTemplateVersionRequest) DecodeForm(d *wire.Form) {
+func (v *GetRoleTemplateVersionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1387,7 +1387,7 @@ func (v *GetRoleTemplateVersionRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetSAMLProviderRequest) DecodeForm(d *wire.Form) {
+func (v *GetSAMLProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1402,7 +1402,7 @@ func (v *GetSAMLProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
+func (v *GetSSHPublicKeyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1423,7 +1423,7 @@ func (v *GetSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetServerCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *GetServerCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1438,7 +1438,7 @@ func (v *GetServerCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetServiceLastAccessedDetailsRequest) DecodeForm(d *wire.Form) {
+func (v *GetServiceLastAccessedDetailsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1457,7 +1457,7 @@ func (v *GetServiceLastAccessedDetailsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetServiceLastAccessedDetailsWithEntitiesRequest) DecodeForm(d *wire.Form) {
+func (v *GetServiceLastAccessedDetailsWithEntitiesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1479,7 +1479,7 @@ func (v *GetServiceLastAccessedDetailsWithEntitiesRequest) DecodeForm(d *wire.Fo
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetServiceLinkedRoleDeletionStatusRequest) DecodeForm(d *wire.Form) {
+func (v *GetServiceLinkedRoleDeletionStatusRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1494,7 +1494,7 @@ func (v *GetServiceLinkedRoleDeletionStatusRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetUserPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *GetUserPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1512,7 +1512,7 @@ func (v *GetUserPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetUserRequest) DecodeForm(d *wire.Form) {
+func (v *GetUserRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "UserName":
@@ -1524,7 +1524,7 @@ func (v *GetUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *InlinePolicyIdentifierType) DecodeForm(d *wire.Form) {
+func (v *InlinePolicyIdentifierType) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1545,7 +1545,7 @@ func (v *InlinePolicyIdentifierType) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListAccessKeysRequest) DecodeForm(d *wire.Form) {
+func (v *ListAccessKeysRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1561,7 +1561,7 @@ func (v *ListAccessKeysRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListAccountAliasesRequest) DecodeForm(d *wire.Form) {
+func (v *ListAccountAliasesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1575,7 +1575,7 @@ func (v *ListAccountAliasesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListAttachedGroupPoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListAttachedGroupPoliciesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1596,7 +1596,7 @@ func (v *ListAttachedGroupPoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListAttachedRolePoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListAttachedRolePoliciesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1617,7 +1617,7 @@ func (v *ListAttachedRolePoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListAttachedUserPoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListAttachedUserPoliciesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1638,7 +1638,7 @@ func (v *ListAttachedUserPoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListDelegationRequestsRequest) DecodeForm(d *wire.Form) {
+func (v *ListDelegationRequestsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1654,7 +1654,7 @@ func (v *ListDelegationRequestsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListEntitiesForPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *ListEntitiesForPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1679,7 +1679,7 @@ func (v *ListEntitiesForPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListGroupPoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListGroupPoliciesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1698,7 +1698,7 @@ func (v *ListGroupPoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListGroupsForUserRequest) DecodeForm(d *wire.Form) {
+func (v *ListGroupsForUserRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1717,7 +1717,7 @@ func (v *ListGroupsForUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListGroupsRequest) DecodeForm(d *wire.Form) {
+func (v *ListGroupsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1733,7 +1733,7 @@ func (v *ListGroupsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListInstanceProfileTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListInstanceProfileTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1752,7 +1752,7 @@ func (v *ListInstanceProfileTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListInstanceProfilesForRoleRequest) DecodeForm(d *wire.Form) {
+func (v *ListInstanceProfilesForRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1771,7 +1771,7 @@ func (v *ListInstanceProfilesForRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListInstanceProfilesRequest) DecodeForm(d *wire.Form) {
+func (v *ListInstanceProfilesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1787,7 +1787,7 @@ func (v *ListInstanceProfilesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListMFADeviceTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListMFADeviceTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1806,7 +1806,7 @@ func (v *ListMFADeviceTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListMFADevicesRequest) DecodeForm(d *wire.Form) {
+func (v *ListMFADevicesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1822,7 +1822,7 @@ func (v *ListMFADevicesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListOpenIDConnectProviderTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListOpenIDConnectProviderTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1841,21 +1841,21 @@ func (v *ListOpenIDConnectProviderTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*ListOpenIDConnectProvidersRequest) DecodeForm(d *wire.Form) {
+func (*ListOpenIDConnectProvidersRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (*ListOrganizationsFeaturesRequest) DecodeForm(d *wire.Form) {
+func (*ListOrganizationsFeaturesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListPoliciesGrantingServiceAccessRequest) DecodeForm(d *wire.Form) {
+func (v *ListPoliciesGrantingServiceAccessRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1875,7 +1875,7 @@ func (v *ListPoliciesGrantingServiceAccessRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListPoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListPoliciesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1897,7 +1897,7 @@ func (v *ListPoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListPolicyTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListPolicyTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1916,7 +1916,7 @@ func (v *ListPolicyTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListPolicyVersionsRequest) DecodeForm(d *wire.Form) {
+func (v *ListPolicyVersionsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1935,7 +1935,7 @@ func (v *ListPolicyVersionsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListRolePoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListRolePoliciesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1954,7 +1954,7 @@ func (v *ListRolePoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListRoleTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListRoleTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1973,7 +1973,7 @@ func (v *ListRoleTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListRolesRequest) DecodeForm(d *wire.Form) {
+func (v *ListRolesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -1989,7 +1989,7 @@ func (v *ListRolesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListSAMLProviderTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListSAMLProviderTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2008,14 +2008,14 @@ func (v *ListSAMLProviderTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*ListSAMLProvidersRequest) DecodeForm(d *wire.Form) {
+func (*ListSAMLProvidersRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListSSHPublicKeysRequest) DecodeForm(d *wire.Form) {
+func (v *ListSSHPublicKeysRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -2031,7 +2031,7 @@ func (v *ListSSHPublicKeysRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListServerCertificateTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListServerCertificateTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2050,7 +2050,7 @@ func (v *ListServerCertificateTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListServerCertificatesRequest) DecodeForm(d *wire.Form) {
+func (v *ListServerCertificatesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -2066,7 +2066,7 @@ func (v *ListServerCertificatesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListServiceSpecificCredentialsRequest) DecodeForm(d *wire.Form) {
+func (v *ListServiceSpecificCredentialsRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "AllUsers":
@@ -2086,7 +2086,7 @@ func (v *ListServiceSpecificCredentialsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListSigningCertificatesRequest) DecodeForm(d *wire.Form) {
+func (v *ListSigningCertificatesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -2102,7 +2102,7 @@ func (v *ListSigningCertificatesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListUserPoliciesRequest) DecodeForm(d *wire.Form) {
+func (v *ListUserPoliciesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2121,7 +2121,7 @@ func (v *ListUserPoliciesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListUserTagsRequest) DecodeForm(d *wire.Form) {
+func (v *ListUserTagsRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2140,7 +2140,7 @@ func (v *ListUserTagsRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListUsersRequest) DecodeForm(d *wire.Form) {
+func (v *ListUsersRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Marker":
@@ -2156,7 +2156,7 @@ func (v *ListUsersRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ListVirtualMFADevicesRequest) DecodeForm(d *wire.Form) {
+func (v *ListVirtualMFADevicesRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "AssignmentStatus":
@@ -2172,7 +2172,7 @@ func (v *ListVirtualMFADevicesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *OrderedOrganizationPolicyType) DecodeForm(d *wire.Form) {
+func (v *OrderedOrganizationPolicyType) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "ServiceControlPolicyInputList":
@@ -2184,7 +2184,7 @@ func (v *OrderedOrganizationPolicyType) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PolicyIdentifier) DecodeForm(d *wire.Form) {
+func (v *PolicyIdentifier) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "InlinePolicyIdentifier":
@@ -2200,7 +2200,7 @@ func (v *PolicyIdentifier) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PolicyParameter) DecodeForm(d *wire.Form) {
+func (v *PolicyParameter) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Name":
@@ -2216,7 +2216,7 @@ func (v *PolicyParameter) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PutAccountPropertiesRequest) DecodeForm(d *wire.Form) {
+func (v *PutAccountPropertiesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2231,7 +2231,7 @@ func (v *PutAccountPropertiesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PutGroupPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *PutGroupPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2252,7 +2252,7 @@ func (v *PutGroupPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PutRolePermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
+func (v *PutRolePermissionsBoundaryRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2270,7 +2270,7 @@ func (v *PutRolePermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PutRolePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *PutRolePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2291,7 +2291,7 @@ func (v *PutRolePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PutUserPermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
+func (v *PutUserPermissionsBoundaryRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2309,7 +2309,7 @@ func (v *PutUserPermissionsBoundaryRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PutUserPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *PutUserPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2330,7 +2330,7 @@ func (v *PutUserPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RejectDelegationRequestRequest) DecodeForm(d *wire.Form) {
+func (v *RejectDelegationRequestRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2347,7 +2347,7 @@ func (v *RejectDelegationRequestRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RemoveClientIDFromOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *RemoveClientIDFromOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2365,7 +2365,7 @@ func (v *RemoveClientIDFromOpenIDConnectProviderRequest) DecodeForm(d *wire.Form
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RemoveRoleFromInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *RemoveRoleFromInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2383,7 +2383,7 @@ func (v *RemoveRoleFromInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *RemoveUserFromGroupRequest) DecodeForm(d *wire.Form) {
+func (v *RemoveUserFromGroupRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2401,7 +2401,7 @@ func (v *RemoveUserFromGroupRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ReplacementValueEntry) DecodeForm(d *wire.Form) {
+func (v *ReplacementValueEntry) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2416,7 +2416,7 @@ func (v *ReplacementValueEntry) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ResetServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
+func (v *ResetServiceSpecificCredentialRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2433,7 +2433,7 @@ func (v *ResetServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ResyncMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *ResyncMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2457,7 +2457,7 @@ func (v *ResyncMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SendDelegationTokenRequest) DecodeForm(d *wire.Form) {
+func (v *SendDelegationTokenRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2472,7 +2472,7 @@ func (v *SendDelegationTokenRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SetDefaultPolicyVersionRequest) DecodeForm(d *wire.Form) {
+func (v *SetDefaultPolicyVersionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2490,7 +2490,7 @@ func (v *SetDefaultPolicyVersionRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SetSecurityTokenServicePreferencesRequest) DecodeForm(d *wire.Form) {
+func (v *SetSecurityTokenServicePreferencesRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2505,7 +2505,7 @@ func (v *SetSecurityTokenServicePreferencesRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SimulateCustomPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *SimulateCustomPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2543,7 +2543,7 @@ func (v *SimulateCustomPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *SimulatePrincipalPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *SimulatePrincipalPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2583,7 +2583,7 @@ func (v *SimulatePrincipalPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *Tag) DecodeForm(d *wire.Form) {
+func (v *Tag) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2601,7 +2601,7 @@ func (v *Tag) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *TagInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2619,7 +2619,7 @@ func (v *TagInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *TagMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2637,7 +2637,7 @@ func (v *TagMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *TagOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2655,7 +2655,7 @@ func (v *TagOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *TagPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2673,7 +2673,7 @@ func (v *TagPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagRoleRequest) DecodeForm(d *wire.Form) {
+func (v *TagRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2691,7 +2691,7 @@ func (v *TagRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagSAMLProviderRequest) DecodeForm(d *wire.Form) {
+func (v *TagSAMLProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2709,7 +2709,7 @@ func (v *TagSAMLProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagServerCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *TagServerCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2727,7 +2727,7 @@ func (v *TagServerCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *TagUserRequest) DecodeForm(d *wire.Form) {
+func (v *TagUserRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2745,7 +2745,7 @@ func (v *TagUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagInstanceProfileRequest) DecodeForm(d *wire.Form) {
+func (v *UntagInstanceProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2763,7 +2763,7 @@ func (v *UntagInstanceProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagMFADeviceRequest) DecodeForm(d *wire.Form) {
+func (v *UntagMFADeviceRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2781,7 +2781,7 @@ func (v *UntagMFADeviceRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
+func (v *UntagOpenIDConnectProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2799,7 +2799,7 @@ func (v *UntagOpenIDConnectProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *UntagPolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2817,7 +2817,7 @@ func (v *UntagPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagRoleRequest) DecodeForm(d *wire.Form) {
+func (v *UntagRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2835,7 +2835,7 @@ func (v *UntagRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagSAMLProviderRequest) DecodeForm(d *wire.Form) {
+func (v *UntagSAMLProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2853,7 +2853,7 @@ func (v *UntagSAMLProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagServerCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *UntagServerCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2871,7 +2871,7 @@ func (v *UntagServerCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UntagUserRequest) DecodeForm(d *wire.Form) {
+func (v *UntagUserRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2889,7 +2889,7 @@ func (v *UntagUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateAccessKeyRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateAccessKeyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2909,7 +2909,7 @@ func (v *UpdateAccessKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateAccountPasswordPolicyRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateAccountPasswordPolicyRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "AllowUsersToChangePassword":
@@ -2937,7 +2937,7 @@ func (v *UpdateAccountPasswordPolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateAssumeRolePolicyRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateAssumeRolePolicyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2955,7 +2955,7 @@ func (v *UpdateAssumeRolePolicyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateDelegationRequestRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateDelegationRequestRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2972,7 +2972,7 @@ func (v *UpdateDelegationRequestRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateGroupRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateGroupRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -2991,7 +2991,7 @@ func (v *UpdateGroupRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateLoginProfileRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateLoginProfileRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3010,7 +3010,7 @@ func (v *UpdateLoginProfileRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateOpenIDConnectProviderThumbprintRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateOpenIDConnectProviderThumbprintRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3028,7 +3028,7 @@ func (v *UpdateOpenIDConnectProviderThumbprintRequest) DecodeForm(d *wire.Form) 
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateRoleDescriptionRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateRoleDescriptionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3046,7 +3046,7 @@ func (v *UpdateRoleDescriptionRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateRoleRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3065,7 +3065,7 @@ func (v *UpdateRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateSAMLProviderRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateSAMLProviderRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3088,7 +3088,7 @@ func (v *UpdateSAMLProviderRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateSSHPublicKeyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3109,7 +3109,7 @@ func (v *UpdateSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateServerCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateServerCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3128,7 +3128,7 @@ func (v *UpdateServerCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateServiceSpecificCredentialRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3148,7 +3148,7 @@ func (v *UpdateServiceSpecificCredentialRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateSigningCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateSigningCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3168,7 +3168,7 @@ func (v *UpdateSigningCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UpdateUserRequest) DecodeForm(d *wire.Form) {
+func (v *UpdateUserRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3187,7 +3187,7 @@ func (v *UpdateUserRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UploadSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
+func (v *UploadSSHPublicKeyRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3205,7 +3205,7 @@ func (v *UploadSSHPublicKeyRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UploadServerCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *UploadServerCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -3232,7 +3232,7 @@ func (v *UploadServerCertificateRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *UploadSigningCertificateRequest) DecodeForm(d *wire.Form) {
+func (v *UploadSigningCertificateRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {

@@ -7,7 +7,7 @@ import (
 )
 
 // DecodeJSON reads the members of v from d.
-func (v *AcceptHandshakeRequest) DecodeJSON(d *wire.JSON) {
+func (v *AcceptHandshakeRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -22,7 +22,7 @@ func (v *AcceptHandshakeRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *AttachPolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *AttachPolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -40,7 +40,7 @@ func (v *AttachPolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CancelHandshakeRequest) DecodeJSON(d *wire.JSON) {
+func (v *CancelHandshakeRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -55,7 +55,7 @@ func (v *CancelHandshakeRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CloseAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *CloseAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -70,7 +70,7 @@ func (v *CloseAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CreateAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *CreateAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -94,7 +94,7 @@ func (v *CreateAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CreateGovCloudAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *CreateGovCloudAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -118,7 +118,7 @@ func (v *CreateGovCloudAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CreateOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (v *CreateOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "FeatureSet":
@@ -130,7 +130,7 @@ func (v *CreateOrganizationRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CreateOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
+func (v *CreateOrganizationalUnitRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -150,7 +150,7 @@ func (v *CreateOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *CreatePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *CreatePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -176,7 +176,7 @@ func (v *CreatePolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DeclineHandshakeRequest) DecodeJSON(d *wire.JSON) {
+func (v *DeclineHandshakeRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -191,14 +191,14 @@ func (v *DeclineHandshakeRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (*DeleteOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (*DeleteOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DeleteOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
+func (v *DeleteOrganizationalUnitRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -213,7 +213,7 @@ func (v *DeleteOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DeletePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *DeletePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -228,14 +228,14 @@ func (v *DeletePolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (*DeleteResourcePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (*DeleteResourcePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DeregisterDelegatedAdministratorRequest) DecodeJSON(d *wire.JSON) {
+func (v *DeregisterDelegatedAdministratorRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -253,7 +253,7 @@ func (v *DeregisterDelegatedAdministratorRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribeAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribeAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -268,7 +268,7 @@ func (v *DescribeAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribeCreateAccountStatusRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribeCreateAccountStatusRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -283,7 +283,7 @@ func (v *DescribeCreateAccountStatusRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribeEffectivePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribeEffectivePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -300,7 +300,7 @@ func (v *DescribeEffectivePolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribeHandshakeRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribeHandshakeRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -315,14 +315,14 @@ func (v *DescribeHandshakeRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (*DescribeOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (*DescribeOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribeOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribeOrganizationalUnitRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -337,7 +337,7 @@ func (v *DescribeOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -352,14 +352,14 @@ func (v *DescribePolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (*DescribeResourcePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (*DescribeResourcePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DescribeResponsibilityTransferRequest) DecodeJSON(d *wire.JSON) {
+func (v *DescribeResponsibilityTransferRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -374,7 +374,7 @@ func (v *DescribeResponsibilityTransferRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DetachPolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *DetachPolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -392,7 +392,7 @@ func (v *DetachPolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DisableAWSServiceAccessRequest) DecodeJSON(d *wire.JSON) {
+func (v *DisableAWSServiceAccessRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -407,7 +407,7 @@ func (v *DisableAWSServiceAccessRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *DisablePolicyTypeRequest) DecodeJSON(d *wire.JSON) {
+func (v *DisablePolicyTypeRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -425,7 +425,7 @@ func (v *DisablePolicyTypeRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *EnableAWSServiceAccessRequest) DecodeJSON(d *wire.JSON) {
+func (v *EnableAWSServiceAccessRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -440,14 +440,14 @@ func (v *EnableAWSServiceAccessRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (*EnableAllFeaturesRequest) DecodeJSON(d *wire.JSON) {
+func (*EnableAllFeaturesRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *EnablePolicyTypeRequest) DecodeJSON(d *wire.JSON) {
+func (v *EnablePolicyTypeRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -465,7 +465,7 @@ func (v *EnablePolicyTypeRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *HandshakeFilter) DecodeJSON(d *wire.JSON) {
+func (v *HandshakeFilter) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "ActionType":
@@ -479,7 +479,7 @@ func (v *HandshakeFilter) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *HandshakeParty) DecodeJSON(d *wire.JSON) {
+func (v *HandshakeParty) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -497,7 +497,7 @@ func (v *HandshakeParty) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *InviteAccountToOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (v *InviteAccountToOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -516,7 +516,7 @@ func (v *InviteAccountToOrganizationRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *InviteOrganizationToTransferResponsibilityRequest) DecodeJSON(d *wire.JSON) {
+func (v *InviteOrganizationToTransferResponsibilityRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -544,14 +544,14 @@ func (v *InviteOrganizationToTransferResponsibilityRequest) DecodeJSON(d *wire.J
 }
 
 // DecodeJSON reads the members of v from d.
-func (*LeaveOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (*LeaveOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListAWSServiceAccessForOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListAWSServiceAccessForOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -565,7 +565,7 @@ func (v *ListAWSServiceAccessForOrganizationRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListAccountsForParentRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListAccountsForParentRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -584,7 +584,7 @@ func (v *ListAccountsForParentRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListAccountsRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListAccountsRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -598,7 +598,7 @@ func (v *ListAccountsRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListAccountsWithInvalidEffectivePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListAccountsWithInvalidEffectivePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -617,7 +617,7 @@ func (v *ListAccountsWithInvalidEffectivePolicyRequest) DecodeJSON(d *wire.JSON)
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListChildrenRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListChildrenRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -639,7 +639,7 @@ func (v *ListChildrenRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListCreateAccountStatusRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListCreateAccountStatusRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -655,7 +655,7 @@ func (v *ListCreateAccountStatusRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListDelegatedAdministratorsRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListDelegatedAdministratorsRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -671,7 +671,7 @@ func (v *ListDelegatedAdministratorsRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListDelegatedServicesForAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListDelegatedServicesForAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -690,7 +690,7 @@ func (v *ListDelegatedServicesForAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListEffectivePolicyValidationErrorsRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListEffectivePolicyValidationErrorsRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -712,7 +712,7 @@ func (v *ListEffectivePolicyValidationErrorsRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListHandshakesForAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListHandshakesForAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Filter":
@@ -728,7 +728,7 @@ func (v *ListHandshakesForAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListHandshakesForOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListHandshakesForOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "Filter":
@@ -744,7 +744,7 @@ func (v *ListHandshakesForOrganizationRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListInboundResponsibilityTransfersRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListInboundResponsibilityTransfersRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -765,7 +765,7 @@ func (v *ListInboundResponsibilityTransfersRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListOrganizationalUnitsForParentRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListOrganizationalUnitsForParentRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -784,7 +784,7 @@ func (v *ListOrganizationalUnitsForParentRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListOutboundResponsibilityTransfersRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListOutboundResponsibilityTransfersRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -803,7 +803,7 @@ func (v *ListOutboundResponsibilityTransfersRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListParentsRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListParentsRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -822,7 +822,7 @@ func (v *ListParentsRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListPoliciesForTargetRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListPoliciesForTargetRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -844,7 +844,7 @@ func (v *ListPoliciesForTargetRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListPoliciesRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListPoliciesRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -863,7 +863,7 @@ func (v *ListPoliciesRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListRootsRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListRootsRequest) DecodeJSON(d *wire.JSONReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "MaxResults":
@@ -877,7 +877,7 @@ func (v *ListRootsRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListTagsForResourceRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListTagsForResourceRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -894,7 +894,7 @@ func (v *ListTagsForResourceRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *ListTargetsForPolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *ListTargetsForPolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -913,7 +913,7 @@ func (v *ListTargetsForPolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *MoveAccountRequest) DecodeJSON(d *wire.JSON) {
+func (v *MoveAccountRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -934,7 +934,7 @@ func (v *MoveAccountRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *PutResourcePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *PutResourcePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -951,7 +951,7 @@ func (v *PutResourcePolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *RegisterDelegatedAdministratorRequest) DecodeJSON(d *wire.JSON) {
+func (v *RegisterDelegatedAdministratorRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -969,7 +969,7 @@ func (v *RegisterDelegatedAdministratorRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *RemoveAccountFromOrganizationRequest) DecodeJSON(d *wire.JSON) {
+func (v *RemoveAccountFromOrganizationRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -984,7 +984,7 @@ func (v *RemoveAccountFromOrganizationRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *Tag) DecodeJSON(d *wire.JSON) {
+func (v *Tag) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1002,7 +1002,7 @@ func (v *Tag) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *TagResourceRequest) DecodeJSON(d *wire.JSON) {
+func (v *TagResourceRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1020,7 +1020,7 @@ func (v *TagResourceRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *TerminateResponsibilityTransferRequest) DecodeJSON(d *wire.JSON) {
+func (v *TerminateResponsibilityTransferRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1037,7 +1037,7 @@ func (v *TerminateResponsibilityTransferRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *UntagResourceRequest) DecodeJSON(d *wire.JSON) {
+func (v *UntagResourceRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1055,7 +1055,7 @@ func (v *UntagResourceRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *UpdateOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
+func (v *UpdateOrganizationalUnitRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1072,7 +1072,7 @@ func (v *UpdateOrganizationalUnitRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *UpdatePolicyRequest) DecodeJSON(d *wire.JSON) {
+func (v *UpdatePolicyRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -1093,7 +1093,7 @@ func (v *UpdatePolicyRequest) DecodeJSON(d *wire.JSON) {
 }
 
 // DecodeJSON reads the members of v from d.
-func (v *UpdateResponsibilityTransferRequest) DecodeJSON(d *wire.JSON) {
+func (v *UpdateResponsibilityTransferRequest) DecodeJSON(d *wire.JSONReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {

@@ -7,7 +7,7 @@ import (
 )
 
 // DecodeForm reads the members of v from d.
-func (v *AssumeRoleRequest) DecodeForm(d *wire.Form) {
+func (v *AssumeRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -47,7 +47,7 @@ func (v *AssumeRoleRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AssumeRoleWithSAMLRequest) DecodeForm(d *wire.Form) {
+func (v *AssumeRoleWithSAMLRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -76,7 +76,7 @@ func (v *AssumeRoleWithSAMLRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AssumeRoleWithWebIdentityRequest) DecodeForm(d *wire.Form) {
+func (v *AssumeRoleWithWebIdentityRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -107,7 +107,7 @@ func (v *AssumeRoleWithWebIdentityRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *AssumeRootRequest) DecodeForm(d *wire.Form) {
+func (v *AssumeRootRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -129,7 +129,7 @@ func (v *AssumeRootRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *DecodeAuthorizationMessageRequest) DecodeForm(d *wire.Form) {
+func (v *DecodeAuthorizationMessageRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -144,7 +144,7 @@ func (v *DecodeAuthorizationMessageRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetAccessKeyInfoRequest) DecodeForm(d *wire.Form) {
+func (v *GetAccessKeyInfoRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -159,14 +159,14 @@ func (v *GetAccessKeyInfoRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (*GetCallerIdentityRequest) DecodeForm(d *wire.Form) {
+func (*GetCallerIdentityRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		d.Unknown()
 	}
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetDelegatedAccessTokenRequest) DecodeForm(d *wire.Form) {
+func (v *GetDelegatedAccessTokenRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -181,7 +181,7 @@ func (v *GetDelegatedAccessTokenRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetFederationTokenRequest) DecodeForm(d *wire.Form) {
+func (v *GetFederationTokenRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -206,7 +206,7 @@ func (v *GetFederationTokenRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetSessionTokenRequest) DecodeForm(d *wire.Form) {
+func (v *GetSessionTokenRequest) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "DurationSeconds":
@@ -224,7 +224,7 @@ func (v *GetSessionTokenRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *GetWebIdentityTokenRequest) DecodeForm(d *wire.Form) {
+func (v *GetWebIdentityTokenRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
@@ -246,7 +246,7 @@ func (v *GetWebIdentityTokenRequest) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *PolicyDescriptorType) DecodeForm(d *wire.Form) {
+func (v *PolicyDescriptorType) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "arn":
@@ -258,7 +258,7 @@ func (v *PolicyDescriptorType) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *ProvidedContext) DecodeForm(d *wire.Form) {
+func (v *ProvidedContext) DecodeForm(d *wire.FormReader) {
 	for d.Next() {
 		switch d.Name() {
 		case "ContextAssertion":
@@ -272,7 +272,7 @@ func (v *ProvidedContext) DecodeForm(d *wire.Form) {
 }
 
 // DecodeForm reads the members of v from d.
-func (v *Tag) DecodeForm(d *wire.Form) {
+func (v *Tag) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {

@@ -21,9 +21,9 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
-		"AssumeRole":        wire.Query(s.AssumeRole),
-		"GetAccessKeyInfo":  wire.Query(s.GetAccessKeyInfo),
-		"GetCallerIdentity": wire.Query(s.GetCallerIdentity),
-		"GetSessionToken":   wire.Query(s.GetSessionToken),
+		"AssumeRole":        wire.WithOutput(s.AssumeRole),
+		"GetAccessKeyInfo":  wire.WithOutput(s.GetAccessKeyInfo),
+		"GetCallerIdentity": wire.WithOutput(s.GetCallerIdentity),
+		"GetSessionToken":   wire.WithOutput(s.GetSessionToken),
 	}
 }
