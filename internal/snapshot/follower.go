@@ -26,8 +26,7 @@ type Config struct {
 	CompileFailed func(name string, err error)
 
 	CacheBytes int64         // bound of the compiled policies, as estimated; zero means 256 MiB
-	ProbeEvery time.Duration // how long a silent watch goes unquestioned; zero means 1 s
-	RetryMin   time.Duration // first pause after a failure; zero means 50 ms
+	RetryMin   time.Duration // first pause after a failure, doubled after each further one; zero means 50 ms
 	RetryMax   time.Duration // longest pause; zero means 5 s
 }
 
@@ -61,8 +60,9 @@ type Stats struct {
 }
 
 type waiter struct {
-	rev  store.Revision
-	done chan struct{}
+	rev      store.Revision
+	done     chan struct{} // closed when snapshot is set, or when there will be none
+	snapshot *Snapshot
 }
 
 // New returns a follower whose snapshot is empty until Run has loaded one.
@@ -74,7 +74,6 @@ func New(config Config) *Follower {
 		config.Log = slog.New(slog.DiscardHandler)
 	}
 	orDefault(&config.CacheBytes, 256<<20)
-	orDefault(&config.ProbeEvery, time.Second)
 	orDefault(&config.RetryMin, 50*time.Millisecond)
 	orDefault(&config.RetryMax, 5*time.Second)
 	f := &Follower{config: config, waiters: make(map[*waiter]struct{}), started: config.Now()}
@@ -111,9 +110,9 @@ func (f *Follower) Err() error {
 	return f.err
 }
 
-// Freshness is how long ago the snapshot was last known to be current, in monotonic time; before the first load, how long
-// the follower has existed. Silence of the watch is no proof: after Config.ProbeEvery without news the store's head is
-// asked for, and counts if the snapshot has it.
+// Freshness is how long ago the snapshot was last known to be current, in monotonic time: when a load began, or when the
+// watch brought changes or a progress notice. Silence is no proof of anything; a healthy watch speaks up every
+// [store.ProgressInterval]. Before the first load it is how long the follower has existed.
 func (f *Follower) Freshness() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -151,8 +150,8 @@ func (f *Follower) Wait(ctx context.Context, rev store.Revision) (*Snapshot, err
 
 	select {
 	case <-w.done:
-		if s := f.current.Load(); s.revision >= rev {
-			return s, nil
+		if w.snapshot != nil {
+			return w.snapshot, nil
 		}
 		return nil, &fault.Error{Kind: fault.Unavailable, Subject: "snapshot", Cause: errEnded}
 	case <-ctx.Done():
@@ -180,39 +179,32 @@ func (f *Follower) Run(ctx context.Context) error {
 
 func (f *Follower) run(ctx context.Context) error {
 	pause := f.config.RetryMin
-	reload := true
-	for {
+	for reload := true; ; {
+		var moved bool
 		var err error
 		if reload {
 			err = f.load(ctx)
 		}
 		if err == nil {
 			reload = false
-			var moved bool
 			moved, err = f.follow(ctx)
-			if moved {
-				pause = f.config.RetryMin
-			}
 		}
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
-		case errors.Is(err, store.ErrClosed):
+		}
+		if errors.Is(err, store.ErrClosed) {
 			return err
-		case errors.Is(err, store.ErrCompacted):
-			// The history is gone; so is the reason to wait.
-			f.config.Log.Info("the store's history does not reach back to the snapshot; loading anew")
-			reload = true
-			continue
-		case errors.Is(err, errRecord):
-			reload = true
+		}
+		if moved {
+			pause = f.config.RetryMin
 		}
 		f.fail(err)
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
-		if pause = 2 * pause; pause > f.config.RetryMax {
-			pause = f.config.RetryMax
+		pause = min(2*pause, f.config.RetryMax)
+		if errors.Is(err, store.ErrCompacted) || errors.Is(err, errRecord) {
+			reload = true
 		}
 		if !reload {
 			f.count(func(s *Stats) { s.Resumes++ })
@@ -253,14 +245,19 @@ func (f *Follower) count(do func(*Stats)) {
 
 // publish makes s current. It was known to be so at the time at.
 func (f *Follower) publish(s *Snapshot, at time.Time) {
-	f.current.Store(s)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.loaded, f.err, f.fresh = true, nil, at
+	f.err, f.fresh = nil, at
+	if f.loaded && f.current.Load().revision == s.revision {
+		return // a progress notice without news
+	}
+	f.current.Store(s)
+	f.loaded = true
 	f.stats.Published++
 	for w := range f.waiters {
 		if w.rev <= s.revision {
 			delete(f.waiters, w)
+			w.snapshot = s
 			close(w.done)
 		}
 	}
@@ -294,26 +291,13 @@ func (f *Follower) follow(ctx context.Context) (moved bool, err error) {
 	defer cancel()
 
 	d := new(decoder)
-	probe := time.NewTicker(f.config.ProbeEvery)
-	defer probe.Stop()
-	quiet := true
-	for {
-		select {
-		case batch, ok := <-news:
-			if !ok {
-				return moved, fmt.Errorf("watching the store: %w", ended)
-			}
-			if err := f.round(d, batch, news); err != nil {
-				return moved, err
-			}
-			moved, quiet = true, false
-		case <-probe.C:
-			if quiet {
-				f.probe(ctx)
-			}
-			quiet = true
+	for batch := range news {
+		if err := f.round(d, batch, news); err != nil {
+			return moved, err
 		}
+		moved = true
 	}
+	return moved, fmt.Errorf("watching the store: %w", ended)
 }
 
 // round applies a batch and all that already wait behind it, and publishes once.
@@ -328,40 +312,21 @@ func (f *Follower) round(d *decoder, batch store.Batch, news <-chan store.Batch)
 		if len(batch.Changes) > 0 {
 			batches++
 		}
-		if n == maxRound {
-			break
+		var more bool
+		if n < maxRound {
+			select {
+			case batch, more = <-news:
+			default:
+			}
 		}
-		var ok bool
-		select {
-		case batch, ok = <-news:
-		default:
-		}
-		if !ok {
+		if !more {
 			break
 		}
 	}
 	f.count(func(s *Stats) { s.Batches += batches })
-	s := e.finish()
-	f.publish(s, at)
+	f.publish(e.finish(), at)
 	f.cache.drop(e.stale)
 	return nil
-}
-
-// probe asks for the store's head when the watch was silent. Only a head that the snapshot has proves anything.
-func (f *Follower) probe(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, f.config.ProbeEvery)
-	defer cancel()
-	at := f.config.Now()
-	head, err := f.config.Store.Head(ctx)
-	if err != nil {
-		f.config.Log.Warn("the store does not tell its head", "error", err)
-		return
-	}
-	if head <= f.Current().revision {
-		f.mu.Lock()
-		f.fresh = at
-		f.mu.Unlock()
-	}
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

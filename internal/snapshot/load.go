@@ -2,7 +2,7 @@ package snapshot
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"hash/maphash"
 	"runtime"
 	"sync"
@@ -66,17 +66,18 @@ func (p *part) add(node any) {
 // chunk is how many entries go to a worker at a time.
 const chunk = 512
 
+// decodeAll decodes what r ranges over. The range stays in the caller's goroutine, to which r belongs.
 func decodeAll(ctx context.Context, r store.Reader, parts []part) error {
-	g, ctx := errgroup.WithContext(ctx)
+	workers, ctx := errgroup.WithContext(ctx)
 	chunks := make(chan []store.Entry, 2*len(parts))
 	for i := range parts {
-		g.Go(func() error {
+		workers.Go(func() error {
 			var d decoder
 			for entries := range chunks {
 				for j := range entries {
 					node, err := d.node(entries[j].Key, entries[j].Value, entries[j].Revision)
 					if err != nil {
-						return err
+						return fmt.Errorf("%w: %w", errRecord, err)
 					}
 					parts[i].add(node)
 				}
@@ -84,35 +85,37 @@ func decodeAll(ctx context.Context, r store.Reader, parts []part) error {
 			return nil
 		})
 	}
-	g.Go(func() error {
-		defer close(chunks)
-		var entries []store.Entry
-		for e, err := range r.Range(entity.IdentityPlane) {
-			if err != nil {
-				return err
-			}
-			if entries = append(entries, e); len(entries) < chunk {
-				continue
-			}
-			select {
-			case chunks <- entries:
-			case <-ctx.Done():
-				return context.Cause(ctx)
-			}
-			entries = make([]store.Entry, 0, chunk)
-		}
+	err := deal(ctx, r, chunks)
+	close(chunks)
+	if decoding := workers.Wait(); decoding != nil {
+		return decoding
+	}
+	return err
+}
+
+// deal hands out the entries in chunks until ctx ends.
+func deal(ctx context.Context, r store.Reader, chunks chan<- []store.Entry) error {
+	entries := make([]store.Entry, 0, chunk)
+	send := func() error {
 		select {
 		case chunks <- entries:
+			entries = make([]store.Entry, 0, chunk)
 			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-	})
-	err := g.Wait()
-	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
-		return cause
 	}
-	return err
+	for e, err := range r.Range(entity.IdentityPlane) {
+		if err != nil {
+			return err
+		}
+		if entries = append(entries, e); len(entries) == chunk {
+			if err := send(); err != nil {
+				return err
+			}
+		}
+	}
+	return send()
 }
 
 // build fills an empty snapshot.
