@@ -1,0 +1,234 @@
+package node
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/server"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/trail"
+)
+
+// format is the version of the stored records as a whole.
+const format = "1"
+
+// System records: see the package comment. sysInstallation is directory's.
+const (
+	sysFormat       = "format"
+	sysRing         = "keyring"
+	sysToken        = "operator-token"
+	sysHandedOut    = "handed-out"
+	sysInstallation = "installation"
+)
+
+// system reads a system record outside a transaction.
+func (n *Node) system(ctx context.Context, name string) (value []byte, ok bool, err error) {
+	err = n.store.View(ctx, func(r store.Reader) error {
+		e, found, err := r.Get(entity.SystemKey(name))
+		value, ok = e.Value, found
+		return err
+	})
+	return value, ok, err
+}
+
+// openRing checks the store's format and opens the key ring, which the first start makes.
+func (n *Node) openRing(ctx context.Context) error {
+	if v, ok, err := n.system(ctx, sysFormat); err != nil {
+		return err
+	} else if ok && string(v) != format {
+		return fmt.Errorf("the store has format %.20q, and this version reads %q", v, format)
+	}
+	wrapped, ok, err := n.system(ctx, sysRing)
+	if err != nil {
+		return err
+	}
+	master, err := n.master(ok)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		if wrapped, err = n.makeRing(ctx, master); err != nil {
+			return err
+		}
+	}
+	n.ring, err = seal.Unmarshal(wrapped, master)
+	return err
+}
+
+// makeRing stores a new ring, unless another node was faster, and returns the one that is stored.
+func (n *Node) makeRing(ctx context.Context, master seal.Master) ([]byte, error) {
+	ring, err := seal.NewRing(trail.NewID(n.cfg.Rand), n.cfg.Now(), n.cfg.Rand)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := ring.Marshal(master)
+	if err != nil {
+		return nil, err
+	}
+	var stored []byte
+	_, err = n.store.Update(ctx, func(tx store.Txn) error {
+		e, ok, err := tx.Get(entity.SystemKey(sysRing))
+		if err != nil {
+			return err
+		}
+		if stored = e.Value; ok {
+			return nil
+		}
+		stored = fresh
+		tx.Put(entity.SystemKey(sysRing), fresh)
+		tx.Put(entity.SystemKey(sysFormat), []byte(format))
+		return nil
+	})
+	return stored, err
+}
+
+// master returns the master key. A new one is made only where there is no ring that an older one wraps.
+func (n *Node) master(ringExists bool) (seal.Master, error) {
+	if n.cfg.MasterKeyFile != "" {
+		return seal.LoadMaster(n.cfg.MasterKeyFile)
+	}
+	if n.cfg.Store == "mem" {
+		return seal.NewMaster(n.cfg.Rand) // it must last as long as the store
+	}
+	m, err := seal.LoadMaster(n.path(fileMaster))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return m, err
+	}
+	if ringExists {
+		return m, fmt.Errorf("%s is missing, and without it nothing sealed in the store can be read: put it back", n.path(fileMaster))
+	}
+	return seal.CreateMaster(n.path(fileMaster), n.cfg.Rand)
+}
+
+// FirstStart is what the first start made.
+type FirstStart struct {
+	AccountID       string
+	AccessKeyID     string
+	SecretAccessKey secret.Text
+	CredentialsFile string // empty for a node without a directory
+}
+
+// bootstrap makes the first account and hands its root user's key out. A start that was cut off between the two is made good
+// by the next: the key is unsealed and handed out then. Once it has been handed out it is never written again.
+func (n *Node) bootstrap(ctx context.Context) error {
+	acct, key, made, err := n.directory.Bootstrap(ctx, directory.NewAccount{Name: "default"})
+	if err != nil {
+		return err
+	}
+	first := &FirstStart{}
+	if made {
+		first.AccountID, first.AccessKeyID, first.SecretAccessKey = acct.ID, key.ID, key.Secret
+	} else {
+		if _, done, err := n.system(ctx, sysHandedOut); err != nil || done {
+			return err
+		}
+		if first, err = n.unsealFirst(ctx); err != nil || first == nil {
+			return fault.Wrap(err, "reading the first account's key")
+		}
+	}
+	if n.cfg.Dir != "" {
+		first.CredentialsFile = n.path(fileCredentials)
+		text := fmt.Sprintf("# Root user of account %s.\n[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n",
+			first.AccountID, first.AccessKeyID, first.SecretAccessKey.Reveal())
+		if err := writeFile(first.CredentialsFile, text); err != nil {
+			return fmt.Errorf("writing %s: %w", fileCredentials, err)
+		}
+	}
+	if _, err := n.store.Update(ctx, func(tx store.Txn) error {
+		tx.Put(entity.SystemKey(sysHandedOut), []byte(first.AccountID))
+		return nil
+	}); err != nil {
+		return err
+	}
+	n.first = first
+	return nil
+}
+
+// unsealFirst reads the key of the first account's root user out of the store. It returns nil where there is none any more.
+func (n *Node) unsealFirst(ctx context.Context) (first *FirstStart, err error) {
+	err = n.store.View(ctx, func(r store.Reader) error {
+		inst, err := get[directory.Installation](r, entity.SystemKey(sysInstallation))
+		if err != nil || inst == nil {
+			return err
+		}
+		acct, err := get[entity.Account](r, entity.AccountKey(inst.Account))
+		if err != nil || acct == nil || len(acct.RootKeys) == 0 {
+			return err
+		}
+		key, err := get[entity.AccessKey](r, entity.AccessKeyKey(acct.RootKeys[0]))
+		if err != nil || key == nil {
+			return err
+		}
+		text, err := n.ring.Open(seal.AccessKeySecret, key.Sealed, []byte(key.ID))
+		if err != nil {
+			return err
+		}
+		first = &FirstStart{AccountID: acct.ID, AccessKeyID: key.ID, SecretAccessKey: secret.New(string(text))}
+		return nil
+	})
+	return first, err
+}
+
+// get reads one record; nil means that there is none.
+func get[T any](r store.Reader, key []byte) (*T, error) {
+	e, ok, err := r.Get(key)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return entity.Decode[T](e.Value)
+}
+
+// operatorToken is what a request's token is held against.
+type operatorToken struct {
+	text secret.Text
+	sum  [sha256.Size]byte
+}
+
+func (t *operatorToken) hash() ([sha256.Size]byte, bool) { return t.sum, !t.text.IsZero() }
+
+// tokenPrefix makes the token known for what it is to tools that look for secrets.
+const tokenPrefix = "ostiary-operator-"
+
+// openToken reads the operator's token, or makes one, and keeps its hash in the store. On one node the file decides: who may
+// write there may do anything with the node.
+func (n *Node) openToken(ctx context.Context) error {
+	text := secret.New(tokenPrefix + rand.Text())
+	if n.cfg.Dir != "" {
+		kept, err := readSecret(n.path(fileToken))
+		switch {
+		case err == nil && kept.IsZero():
+			return fmt.Errorf("%s is empty: delete it to get a new one", n.path(fileToken))
+		case err == nil:
+			text = kept
+		case !errors.Is(err, fs.ErrNotExist):
+			return err
+		default:
+			if err := writeFile(n.path(fileToken), text.Reveal()+"\n"); err != nil {
+				return err
+			}
+		}
+	}
+	n.token = operatorToken{text: text, sum: server.HashToken(text)}
+	stored, ok, err := n.system(ctx, sysToken)
+	if err != nil || ok && bytes.Equal(stored, n.token.sum[:]) {
+		return err
+	}
+	_, err = n.store.Update(ctx, func(tx store.Txn) error {
+		tx.Put(entity.SystemKey(sysToken), n.token.sum[:])
+		return nil
+	})
+	return err
+}
+
+// OperatorToken returns the token of the operator API.
+func (n *Node) OperatorToken() secret.Text { return n.token.text }

@@ -1,0 +1,304 @@
+// Package node is one Ostiary node: everything wired, nothing decided.
+//
+// [Open] makes a whole server out of its parts (store, key ring, directory, snapshot, gate, services, trail, HTTP), in the
+// order in which they need each other, and starts what runs beside requests. The command and the public package ostiarytest
+// both use it, so that what tests drive is what runs.
+//
+// A node's directory:
+//
+//	DIR/ostiary.db         the store (bolt only)
+//	DIR/master.key         wraps the key ring that lies in the store; mode 0600 (bolt only, unless given elsewhere)
+//	DIR/root-credentials   the first account's root access key, AWS credentials-file format, profile [default]; mode 0600
+//	DIR/operator-token     the token of the operator API; mode 0600; only its hash is in the store
+//	DIR/trail/             what happened, as JSON lines
+//	DIR/lock               held while a node runs: one process for one directory
+//
+// Records of the installation, beside those that directory owns:
+//
+//	("sys", "format")            the version of all that is drawn in package entity: "1"
+//	("sys", "keyring")           the key ring, wrapped under the master key
+//	("sys", "operator-token")    SHA-256 of the operator's token
+//	("sys", "handed-out")        present once root-credentials has been written: from then on the file may be deleted
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/server"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/store/bolt"
+	"github.com/ostiary-iam/ostiary/internal/store/mem"
+	"github.com/ostiary-iam/ostiary/internal/telemetry"
+	"github.com/ostiary-iam/ostiary/internal/trail"
+	"github.com/ostiary-iam/ostiary/internal/usage"
+)
+
+// Config says what node to make. The zero value is a node in memory that leaves nothing behind.
+type Config struct {
+	// Dir is the node's directory; it is made when it does not exist. Empty keeps everything in memory, which only the mem
+	// store allows.
+	Dir string
+	// Store is the engine: mem (also when empty) or bolt.
+	Store string
+	// Region is the default region; empty means us-east-1.
+	Region string
+	// MasterKeyFile is where the master key is read from; empty means master.key in Dir, made at first start.
+	MasterKeyFile string
+	// MaxStale is how old the snapshot may become before the node is not ready; zero means five minutes.
+	MaxStale time.Duration
+	// TrailFileBytes and TrailTotalBytes bound the trail; zero means trail's defaults.
+	TrailFileBytes, TrailTotalBytes int64
+	// Version is shown in the status.
+	Version string
+
+	// Server is passed on: Dev, InsecureHTTP, TLS and Drain are the caller's; the node fills in the rest.
+	Server server.Config
+
+	Logger *slog.Logger     // nil means no messages
+	Now    func() time.Time // nil means time.Now
+	Rand   io.Reader        // nil means crypto/rand; must be safe for concurrent use
+}
+
+// Node is a running node. Close it.
+type Node struct {
+	cfg       Config
+	began     time.Time
+	store     store.Store
+	ring      *seal.Ring
+	directory *directory.Directory
+	snapshots *snapshot.Follower
+	trail     *trail.Log
+	mover     *trail.Mover
+	gate      *gate.Gate
+	services  []*gate.Service
+	metrics   *telemetry.Metrics
+	server    *server.Server
+	token     operatorToken
+	first     *FirstStart
+
+	closers    []func() error  // run last to first
+	running    context.Context // of what runs beside requests
+	stop       context.CancelFunc
+	background sync.WaitGroup
+	closing    sync.Once
+	closeError error
+}
+
+// Open makes and starts a node. It returns when the snapshot is loaded: the node can decide.
+func Open(ctx context.Context, cfg Config) (*Node, error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	if cfg.Store == "" {
+		cfg.Store = "mem"
+	}
+	if cfg.MaxStale <= 0 {
+		cfg.MaxStale = 5 * time.Minute
+	}
+	n := &Node{cfg: cfg, began: cfg.Now(), metrics: telemetry.New(cfg.Version, runtime.Version())}
+	n.running, n.stop = context.WithCancel(context.WithoutCancel(ctx))
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// open runs the steps. What a step opened is closed by Close, also when a later one fails.
+func (n *Node) open(ctx context.Context) error {
+	for _, step := range []struct {
+		doing string
+		do    func(context.Context) error
+	}{
+		{"preparing the data directory", n.openDir},
+		{"opening the store", n.openStore},
+		{"opening the key ring", n.openRing},
+		{"making the first account", n.openDirectory},
+		{"opening the trail", n.openTrail},
+		{"loading the snapshot", n.follow},
+		{"preparing the operator's token", n.openToken},
+		{"wiring the services", n.wire},
+	} {
+		if err := step.do(ctx); err != nil {
+			return fault.Wrap(err, step.doing)
+		}
+	}
+	return nil
+}
+
+func (n *Node) openStore(context.Context) error {
+	var s store.Store
+	switch n.cfg.Store {
+	case "mem":
+		s = mem.Open(mem.Config{})
+	case "bolt":
+		b, err := bolt.Open(n.path(fileStore), bolt.Config{})
+		if err != nil {
+			return err
+		}
+		s = b
+	default:
+		return fmt.Errorf("there is no store %q", n.cfg.Store)
+	}
+	n.closers = append(n.closers, s.Close)
+	n.store = n.metrics.Store(s, n.cfg.Now)
+	return nil
+}
+
+func (n *Node) openDirectory(ctx context.Context) error {
+	n.directory = directory.New(directory.Config{
+		Store: n.store, Ring: n.ring, Managed: managed{catalog.ManagedPolicies()}, Now: n.cfg.Now, Rand: n.cfg.Rand,
+	})
+	return n.bootstrap(ctx)
+}
+
+// managed answers directory's question with the catalog.
+type managed struct{ *catalog.Managed }
+
+func (m managed) ByARN(arn string) (id string, ok bool) {
+	p, ok := m.Managed.ByARN(arn)
+	if !ok {
+		return "", false
+	}
+	return p.ID, true
+}
+
+func (n *Node) openTrail(context.Context) error {
+	cfg := trail.Config{
+		FileBytes: n.cfg.TrailFileBytes, TotalBytes: n.cfg.TrailTotalBytes, Dropped: n.metrics.EventsDropped, Logger: n.cfg.Logger,
+	}
+	if n.cfg.Dir != "" {
+		cfg.Dir = n.path(dirTrail)
+	}
+	l, err := trail.Open(cfg)
+	if err != nil {
+		return err
+	}
+	n.trail = l
+	n.closers = append(n.closers, l.Close)
+	n.mover = trail.NewMover(trail.MoverConfig{Store: n.store, Log: l, Logger: n.cfg.Logger})
+	return nil
+}
+
+// follow starts what runs beside requests and waits until the snapshot has everything that is in the store.
+func (n *Node) follow(ctx context.Context) error {
+	n.snapshots = snapshot.New(snapshot.Config{
+		Store: n.store, Managed: catalog.ManagedPolicies(), Now: n.cfg.Now, Log: n.cfg.Logger,
+		CompileFailed: func(name string, err error) {
+			n.cfg.Logger.Error("a stored policy does not compile and denies everything", "policy", name, "error", err)
+		},
+	})
+	n.metrics.Snapshot(func() (int64, time.Duration) {
+		return int64(n.snapshots.Current().Revision()), n.snapshots.Freshness()
+	})
+	n.run("the snapshot", n.snapshots.Run)
+	n.run("the trail's mover", n.mover.Run)
+	head, err := n.store.Head(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = n.snapshots.Wait(ctx, head)
+	return err
+}
+
+// run starts something that should go on as long as the node does; Close stops it and waits.
+func (n *Node) run(what string, do func(context.Context) error) {
+	n.background.Go(func() {
+		err := do(n.running)
+		if n.running.Err() == nil {
+			n.cfg.Logger.Error("ended, and the node must be restarted", "what", what, "error", err)
+		}
+	})
+}
+
+// wire makes the gate and the server.
+func (n *Node) wire(context.Context) error {
+	uses := usage.New(usage.Config{Store: n.store, Log: n.cfg.Logger})
+	n.run("the record of last uses", func(ctx context.Context) error { uses.Run(ctx); return nil })
+	n.services = n.makeServices(uses)
+	g, err := gate.New(gate.Config{
+		Services: n.services, Snapshots: n.snapshots, Store: n.store, Ring: n.ring, Managed: catalog.ManagedPolicies(), Trail: n.trail,
+		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
+	})
+	if err != nil {
+		return err
+	}
+	n.gate = g
+	sc := n.cfg.Server
+	sc.API, sc.Ready, sc.Metrics, sc.Logger = g, n.ready, n.metrics.Handler(), n.cfg.Logger
+	sc.Operator = server.Operator{TokenHash: n.token.hash, Accounts: accounts{n}, Status: n.status, Events: n.events}
+	n.server = server.New(sc)
+	return nil
+}
+
+// ready returns nil when requests can be decided.
+func (n *Node) ready() error {
+	if err := n.snapshots.Err(); err != nil {
+		return err
+	}
+	if age := n.snapshots.Freshness(); age > n.cfg.MaxStale {
+		return fmt.Errorf("the snapshot was current %s ago", age)
+	}
+	return nil
+}
+
+// First says what the first start made; ok is false at every later one.
+func (n *Node) First() (f FirstStart, ok bool) {
+	if n.first == nil {
+		return FirstStart{}, false
+	}
+	return *n.first, true
+}
+
+// Handler returns all that the node answers over HTTP.
+func (n *Node) Handler() http.Handler { return n.server.Handler() }
+
+// Listen opens an address: see [server.Server.Listen].
+func (n *Node) Listen(ctx context.Context, address string) (net.Listener, error) {
+	return n.server.Listen(ctx, address)
+}
+
+// Serve answers on ln until ctx ends: see [server.Server.Serve]. The node is still to be closed.
+func (n *Node) Serve(ctx context.Context, ln net.Listener) error { return n.server.Serve(ctx, ln) }
+
+// Close stops the node and makes durable what is still in memory. It returns what went wrong, and can be called again.
+func (n *Node) Close() error {
+	n.closing.Do(func() {
+		n.stop()
+		n.background.Wait()
+		var problems []error
+		if n.mover != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			problems = append(problems, n.mover.Drain(ctx)) // what it does not move stays in the store
+			cancel()
+		}
+		for i := len(n.closers) - 1; i >= 0; i-- {
+			problems = append(problems, n.closers[i]())
+		}
+		n.closeError = errors.Join(problems...)
+	})
+	return n.closeError
+}
+
+func (n *Node) path(name string) string { return filepath.Join(n.cfg.Dir, name) }

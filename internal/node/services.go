@@ -1,0 +1,42 @@
+package node
+
+import (
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/usage"
+	"github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
+	"github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
+	"github.com/ostiary-iam/ostiary/internal/wire/shape/organizations"
+	"github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
+)
+
+// makeServices returns everything behind the gate. A service of which nothing is built is here too, so that its operations
+// are known and say so.
+func (n *Node) makeServices(*usage.Recorder) []*gate.Service {
+	return []*gate.Service{
+		{API: iam.API, Source: "iam.amazonaws.com", Region: "us-east-1"},
+		{API: sts.API, Source: "sts.amazonaws.com"},
+		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
+		{API: elasticache.API, Source: "elasticache.amazonaws.com"},
+	}
+}
+
+// awsRegions are the regions that a signature may name: those of the aws partition (AWS General Reference, "Service
+// endpoints").
+var awsRegions = []string{
+	"af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+	"ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
+	"ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1",
+	"eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-1",
+	"us-east-2", "us-west-1", "us-west-2",
+}
+
+// regions returns the operator's own region, which is the default, and AWS's others.
+func regions(own string) []string {
+	all := []string{own}
+	for _, r := range awsRegions {
+		if r != own {
+			all = append(all, r)
+		}
+	}
+	return all
+}
