@@ -3,7 +3,6 @@ package sigv4
 import (
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/hex"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -205,12 +204,7 @@ func (p *Presented) parseParts(credential, signedHeaders, signature string) erro
 		return refuse(Incomplete, "SignedHeaders must be lower-case header names in order, each once, separated by semicolons.")
 	}
 	p.SignedHeaders = signedHeaders
-	// A signature that is not hexadecimal is no signature; Verify answers that it does not match.
-	if n := hex.DecodedLen(len(signature)); n <= maxSignature {
-		if n, err := hex.Decode(p.signature[:], []byte(signature)); err == nil && strings.ToLower(signature) == signature {
-			p.signatureLen = n
-		}
-	}
+	p.signature = signature
 	return nil
 }
 

@@ -83,15 +83,11 @@ type Presented struct {
 	Expires       time.Duration // of a presigned request; zero in the header form
 	SecurityToken string        // session token; empty where there is none
 
-	signature    [maxSignature]byte // decoded
-	signatureLen int                // zero: not hexadecimal, or too long
-	timestamp    string             // Time in TimeFormat, as in the string to sign
-	scope        string             // date/region/service/aws4_request as presented
-	payload      string             // X-Amz-Content-Sha256 as presented; empty where absent
-	signs        uint8              // which headers that matter are among SignedHeaders
-	tokenSigned  bool               // the signature covers the token, wherever it stands
-	request      *http.Request
+	signature   string // hexadecimal, as presented: anything at all
+	timestamp   string // Time in TimeFormat, as in the string to sign
+	scope       string // date/region/service/aws4_request as presented
+	payload     string // X-Amz-Content-Sha256 as presented; empty where absent
+	signs       uint8  // which headers that matter are among SignedHeaders
+	tokenSigned bool   // the signature covers the token, wherever it stands
+	request     *http.Request
 }
-
-// maxSignature holds SigV4's 32 bytes and the DER form of SigV4A's, at most 72.
-const maxSignature = 72

@@ -114,14 +114,16 @@ func (v *Verifier) match(p *Presented, secret string, s *scratch) bool {
 	if !cached {
 		k = deriveKey(p, secret)
 	}
-	presented := p.signature[:p.signatureLen]
 	var ok bool
 	if p.Algorithm == AlgorithmECDSA {
 		sum := sha256.Sum256(s.toSign[hmacBlock:])
-		ok = k.public != nil && ecdsa.VerifyASN1(k.public, sum[:], presented)
+		der, err := hex.DecodeString(p.signature)
+		ok = err == nil && k.public != nil && ecdsa.VerifyASN1(k.public, sum[:], der)
 	} else {
 		computed := k.hmac(s.toSign)
-		ok = subtle.ConstantTimeCompare(computed[:], presented) == 1
+		var text [2 * sha256.Size]byte
+		hex.Encode(text[:], computed[:])
+		ok = subtle.ConstantTimeCompare(text[:], []byte(p.signature)) == 1
 	}
 	if ok && !cached {
 		// Only now: a stranger must not be able to fill the cache with scopes.
