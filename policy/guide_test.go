@@ -89,7 +89,7 @@ var placeholders = strings.NewReplacer(
 	"ACCOUNT-ID-WITHOUT-HYPHENS", "123456789012", "AWS-account-ID", "123456789012", "Example Corp's AWS Account ID", "123456789012",
 	"ACCOUNT-A-ID", "111111111111", "ACCOUNT-B-ID", "222222222222", "ACCOUNT-C-ID", "333333333333",
 	"<SERVICE-NAME>", "s3", "<SERVICE-NAME-1>", "s3", "<SERVICE-NAME-2>", "sqs", "<SERVICE-NAME-3>", "sns",
-	"<ACTION-NAME>", "Get", "<ACTION-NAME-1>", "Get", "<ACTION-NAME-2>", "Get", "<ACTION-NAME-3>", "Get", `"xxx"`, `"203.0.113.0/24"`)
+	"<ACTION-NAME>", "Get", "<ACTION-NAME-A>", "Get", "<ACTION-NAME-B>", "Put", `"xxx"`, `"203.0.113.0/24"`)
 
 // TestGuideDocuments reads every policy that the 2018 user guide prints. Those under invalid/ and those that the index calls
 // ungrammatical are refused; all others are read, checked, compiled and printed back equal.
