@@ -61,6 +61,7 @@ type Key struct {
 type Check struct {
 	Action          string // "iam:CreateUser"
 	Resource        string // an ARN, or "*" for actions that have no resource
+	Shown           string // how a denial calls the resource where its ARN would tell too much; empty means Resource
 	ResourceAccount string // the account that owns Resource; empty means the caller's
 	Keys            []Key
 
@@ -85,7 +86,8 @@ type Facts struct {
 
 // Resources is the port through which a service answers facts about its resources.
 type Resources interface {
-	// Facts returns what is known of the resource; ok is false where it does not exist.
+	// Facts returns what is known of the resource; ok is false where nothing is. That there is no such resource is a fact too:
+	// one with guards that hold as long as there is none.
 	Facts(s *snapshot.Snapshot, arn string) (f Facts, ok bool)
 }
 

@@ -1,6 +1,7 @@
 package authorizer
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/policy"
@@ -14,9 +15,9 @@ func (d *Decision) Message() string {
 	b.WriteString(d.Caller.Principal.ARN)
 	b.WriteString(" is not authorized to perform: ")
 	b.WriteString(d.Check.Action)
-	if d.Check.Resource != "" {
+	if resource := cmp.Or(d.Check.Shown, d.Check.Resource); resource != "" {
 		b.WriteString(" on resource: ")
-		b.WriteString(d.Check.Resource)
+		b.WriteString(resource)
 	}
 	if why := d.why(); why != "" {
 		b.WriteByte(' ')

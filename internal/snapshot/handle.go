@@ -165,6 +165,11 @@ func (a Account) Guards() []store.Guard {
 	}
 }
 
+// Vacant guards that no entity of the kind has the name: what a decision about an entity that does not exist relies on.
+func (a Account) Vacant(kind entity.Kind, name string) []store.Guard {
+	return []store.Guard{{Key: entity.NameKey(a.ID, kind, name)}}
+}
+
 // User is a user as one snapshot shows it. The embedded record is shared: read it only.
 type User struct {
 	*entity.User
