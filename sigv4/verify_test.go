@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -419,6 +420,22 @@ func TestCacheIsBounded(t *testing.T) {
 	if n := c.Len(); n < 16 || n > 64 {
 		t.Errorf("%d keys cached, want 16 to 64", n)
 	}
+}
+
+func TestCacheConcurrently(t *testing.T) {
+	v := &sigv4.Verifier{Now: clock(suiteTime), Cache: sigv4.NewCache(32)}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i := range 100 {
+				r := signed(t, func(_ *http.Request, s *sigv4.Signer) { s.Service = fmt.Sprint("s", i%7) })
+				if err := check(v, r); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
 
 func TestKinds(t *testing.T) {

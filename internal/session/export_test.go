@@ -1,0 +1,7 @@
+package session
+
+// Encode and Decode are the fields without the seal, for tests.
+var (
+	Encode = (*Claims).encode
+	Decode = decode
+)
