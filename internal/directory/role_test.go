@@ -131,7 +131,7 @@ func TestTrustBinding(t *testing.T) {
 		"arn:aws:iam::111111111111:user/Alice", "arn:aws:iam::111111111111:user/staff/alice", "arn:aws:iam::111111111111:user/staff/nobody",
 		"arn:aws:iam::111111111111:role/app", "arn:aws:iam::111111111111:role/x/App", "arn:aws:iam::222222222222:role/x/app",
 		"arn:aws:iam::111111111111:group/g", "arn:aws:iam::111111111111:policy/p", "arn:aws:iam::111111111111:user/*",
-		"arn:aws:sts::111111111111:assumed-role/none/s1", "arn:aws:sts::111111111111:assumed-role/app", "arn:aws:sts::111111111111:assumed-role/app/a b",
+		"arn:aws:sts::111111111111:assumed-role/none/s1", "arn:aws:sts::111111111111:assumed-role/App/s1", "arn:aws:sts::111111111111:assumed-role/app", "arn:aws:sts::111111111111:assumed-role/app/a b",
 		"arn:aws:sts::333333333333:federated-user/carol", "arn:aws:sts::111111111111:federated-user/", "arn:aws:s3:::bucket",
 		"arn:aws-cn:iam::111111111111:root", "AIDAAAAAAAAAAAAAAAAAA", "AROAAAAAAAAAAAAAAAAAA:s", alice.ID + ":s1", "11111111111", "alice",
 	} {
