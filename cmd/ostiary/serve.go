@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ostiary-iam/ostiary/internal/config"
+	"github.com/ostiary-iam/ostiary/internal/node"
+	"github.com/ostiary-iam/ostiary/internal/server"
+	"github.com/ostiary-iam/ostiary/internal/telemetry"
+)
+
+func serveUsage(w io.Writer) {
+	fmt.Fprint(w, `usage: ostiary serve [flags]
+
+Serves the IAM, STS, Organizations and ElastiCache APIs on one port. The first start makes an account and writes the access
+key of its root user to DIR/root-credentials.
+
+`)
+	config.Usage(w)
+}
+
+// serve runs the server until ctx ends.
+func serve(ctx context.Context, args []string, std stdio) (err error) {
+	cfg, err := config.Load(args)
+	if errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return usageError{err}
+	}
+	lg, err := telemetry.NewLogger(std.err, telemetry.LogConfig{Format: cfg.LogFormat, Level: cfg.LogLevel, Dev: cfg.Dev})
+	if err != nil {
+		return err
+	}
+	sc := server.Config{Dev: cfg.Dev, InsecureHTTP: cfg.InsecureHTTP, Drain: time.Duration(cfg.DrainTimeout)}
+	if cfg.TLSCertFile != "" {
+		if sc.TLS, err = server.LoadTLS(cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
+			return err
+		}
+	}
+	n, err := node.Open(ctx, node.Config{
+		Dir: cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
+		MaxStale:       time.Duration(cfg.MaxStale),
+		TrailFileBytes: int64(cfg.TrailFileMiB) << 20, TrailTotalBytes: int64(cfg.TrailTotalMiB) << 20,
+		Version: version(), Server: sc, Logger: lg,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, n.Close()) }()
+	ln, err := n.Listen(ctx, cfg.Listen)
+	if err != nil {
+		return err
+	}
+	if err := greet(std.out, n, cfg, ln.Addr()); err != nil {
+		_ = ln.Close()
+		return err
+	}
+	lg.Info("serving", "address", ln.Addr().String(), "store", cfg.Store, "region", cfg.Region)
+	err = n.Serve(ctx, ln)
+	if err == nil {
+		lg.Info("stopped")
+	}
+	return err
+}
+
+// greet says where the server is, what the first start made, and what is enforced and what is not.
+func greet(w io.Writer, n *node.Node, cfg *config.Config, addr net.Addr) error {
+	var b strings.Builder
+	st := n.Status()
+	url := endpoint(addr, cfg.TLSCertFile != "")
+	fmt.Fprintf(&b, "ostiary %s serves %s (store %s, region %s)\n", st.Version, url, st.Store, st.Region)
+	if f, ok := n.First(); ok {
+		path := f.CredentialsFile
+		if abs, err := filepath.Abs(path); err == nil {
+			path = abs
+		}
+		fmt.Fprintf(&b, `
+Made account %s. The access key of its root user is %s;
+its secret is in %s
+
+To use it with the AWS CLI and the SDKs:
+
+  export AWS_ENDPOINT_URL=%s
+  export AWS_REGION=%s
+  export AWS_SHARED_CREDENTIALS_FILE=%s
+  aws sts get-caller-identity
+`, f.AccountID, f.AccessKeyID, path, url, st.Region, quote(path))
+	}
+	list := func(title string, lines []string) {
+		if len(lines) > 0 {
+			fmt.Fprintf(&b, "\n%s:\n", title)
+		}
+		for _, l := range lines {
+			fmt.Fprintf(&b, "  - %s\n", l)
+		}
+	}
+	list("Enforced", st.Enforced)
+	list("Not enforced", st.NotEnforced)
+	var unbuilt []string
+	for _, service := range slices.Sorted(maps.Keys(st.Unbuilt)) {
+		unbuilt = append(unbuilt, fmt.Sprintf("%s: %d", service, st.Unbuilt[service]))
+	}
+	list("Operations not built yet (they answer an error)", unbuilt)
+	b.WriteString("\nStop it with Ctrl-C or SIGTERM.\n\n")
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// endpoint is the URL to give to clients on this machine.
+func endpoint(addr net.Addr, tls bool) string {
+	host := addr.String()
+	if ap, err := netip.ParseAddrPort(host); err == nil && ap.Addr().IsUnspecified() {
+		host = fmt.Sprintf("localhost:%d", ap.Port())
+	}
+	if tls {
+		return "https://" + host
+	}
+	return "http://" + host
+}
+
+// quote makes a path one word for a shell.
+func quote(path string) string {
+	plain := func(r rune) bool {
+		return r == '/' || r == '.' || r == '-' || r == '_' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z'
+	}
+	if !strings.ContainsFunc(path, func(r rune) bool { return !plain(r) }) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
