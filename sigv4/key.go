@@ -163,16 +163,21 @@ func (c *Cache) lookup(p *Presented, secret string) (*signingKey, bool) {
 		return nil, false
 	}
 	if old {
-		c.store(p, secret, k)
+		c.insert(p, k)
 	}
 	return k, true
 }
 
+// store keeps a key that was just derived and that nobody else has seen.
 func (c *Cache) store(p *Presented, secret string, k *signingKey) {
 	if c == nil {
 		return
 	}
 	k.fingerprint = maphash.String(c.seed, secret)
+	c.insert(p, k)
+}
+
+func (c *Cache) insert(p *Presented, k *signingKey) {
 	sh, key := c.shard(p), keyFor(p)
 	// The strings share memory with the request; the cache must not keep that alive.
 	for _, s := range [...]*string{&key.algorithm, &key.accessKeyID, &key.date, &key.region, &key.service} {
