@@ -90,7 +90,7 @@ func (s *service) ListAccessKeys(_ context.Context, c *gate.Call, in *shape.List
 	}
 	ids, name := account.RootKeys, (*string)(nil)
 	if t.Kind == entity.KindUser {
-		u, err := findUser(c, t.Name)
+		u, err := user(c, t.Name)
 		if err != nil {
 			return nil, err
 		}

@@ -52,7 +52,7 @@ var groupRows = map[string]gate.Row{
 func updateGroupChecks(c *gate.Call, in *shape.UpdateGroupRequest) []authorizer.Check {
 	old := groupCheck(c, "iam:UpdateGroup", in.GroupName)
 	name, path := in.GroupName, "/"
-	if g, err := findGroup(c, in.GroupName); err == nil {
+	if g, err := group(c, in.GroupName); err == nil {
 		name, path = g.Name, g.Path
 	}
 	name = deref(in.NewGroupName, name)
@@ -63,8 +63,8 @@ func updateGroupChecks(c *gate.Call, in *shape.UpdateGroupRequest) []authorizer.
 	return []authorizer.Check{old, to}
 }
 
-// findGroup returns a group of the caller's account that must exist.
-func findGroup(c *gate.Call, name string) (snapshot.Group, error) {
+// group returns a group of the caller's account that must exist.
+func group(c *gate.Call, name string) (snapshot.Group, error) {
 	account, err := home(c)
 	if err != nil {
 		return snapshot.Group{}, err
@@ -96,7 +96,7 @@ func (s *service) GetGroup(_ context.Context, c *gate.Call, in *shape.GetGroupRe
 	if err != nil {
 		return nil, err
 	}
-	g, err := findGroup(c, in.GroupName)
+	g, err := group(c, in.GroupName)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +159,7 @@ func (s *service) ListGroupsForUser(_ context.Context, c *gate.Call, in *shape.L
 	if err != nil {
 		return nil, err
 	}
-	u, err := findUser(c, in.UserName)
+	u, err := user(c, in.UserName)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func createUserChecks(c *gate.Call, in *shape.CreateUserRequest) []authorizer.Ch
 func updateUserChecks(c *gate.Call, in *shape.UpdateUserRequest) []authorizer.Check {
 	old := userCheck(c, "iam:UpdateUser", in.UserName)
 	name, path := in.UserName, "/"
-	if u, err := findUser(c, in.UserName); err == nil {
+	if u, err := user(c, in.UserName); err == nil {
 		name, path = u.Name, u.Path
 	}
 	name = deref(in.NewUserName, name)
@@ -119,8 +119,8 @@ func ownerChecks(c *gate.Call, action string, name *string) ([]authorizer.Check,
 	return []authorizer.Check{userCheck(c, action, t.Name)}, nil
 }
 
-// findUser returns a user of the caller's account who must exist.
-func findUser(c *gate.Call, name string) (snapshot.User, error) {
+// user returns a user of the caller's account who must exist.
+func user(c *gate.Call, name string) (snapshot.User, error) {
 	account, err := home(c)
 	if err != nil {
 		return snapshot.User{}, err
@@ -165,7 +165,7 @@ func (s *service) GetUser(_ context.Context, c *gate.Call, in *shape.GetUserRequ
 		// The root user has no name and no path.
 		return &shape.GetUserResponse{User: shape.User{Arn: entity.RootARN(account.ID), CreateDate: account.CreatedAt, UserId: account.ID}}, nil
 	}
-	u, err := findUser(c, t.Name)
+	u, err := user(c, t.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (s *service) UntagUser(ctx context.Context, c *gate.Call, in *shape.UntagUs
 
 // ListUserTags sorts by key, which AWS promises for users (ListUserTags, API Reference).
 func (s *service) ListUserTags(_ context.Context, c *gate.Call, in *shape.ListUserTagsRequest) (*shape.ListUserTagsResponse, error) {
-	u, err := findUser(c, in.UserName)
+	u, err := user(c, in.UserName)
 	if err != nil {
 		return nil, err
 	}
