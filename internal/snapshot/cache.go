@@ -147,18 +147,16 @@ func (c *cache) keep(s *slot, l *linked) {
 	if old != nil {
 		c.leave(old)
 	}
-	l.slot, l.place = s, len(c.ring)
-	l.used.Store(true)
+	l.slot, l.place = s, len(c.ring) // used once so far: a second use is what protects it from the hand
 	s.Store(l)
 	c.ring = append(c.ring, l)
 	c.bytes += linkedCost
 	for c.bytes > c.budget && len(c.ring) > 0 {
 		c.hand %= len(c.ring)
-		if at := c.ring[c.hand]; at.used.Swap(false) {
-			c.hand++
-		} else {
-			c.leave(at)
+		if at := c.ring[c.hand]; !at.used.Swap(false) {
+			c.leave(at) // the newest takes its place in the ring, so the hand moves on
 		}
+		c.hand++
 	}
 }
 
