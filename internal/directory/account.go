@@ -121,7 +121,8 @@ func (tx *Tx) DeleteAlias(account, alias string) (err error) {
 		return err
 	}
 	if alias == "" || acct.Alias != alias {
-		return &fault.Error{Kind: fault.NotFound, Subject: alias, Message: "The account alias with name " + alias + " cannot be found."}
+		return &fault.Error{Kind: fault.NotFound, Subject: alias,
+			Message: "The account alias with name " + alias + " cannot be found."}
 	}
 	acct.Alias = ""
 	tx.txn.Delete(entity.AliasKey(alias))
@@ -138,9 +139,10 @@ func checkAlias(alias string) error {
 		ok = ok && (c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z')
 	}
 	if !ok {
-		return &fault.Error{Kind: fault.Invalid, Subject: "accountAlias", Message: "The specified value for accountAlias is invalid. " +
-			"It must contain only digits, lowercase letters, and hyphens, it cannot begin or end with a hyphen or contain two in a " +
-			"row, and it cannot be a 12-digit number."}
+		return &fault.Error{Kind: fault.Invalid, Subject: "accountAlias",
+			Message: "The specified value for accountAlias is invalid. " +
+				"It must contain only digits, lowercase letters, and hyphens, it cannot begin or end with a hyphen or contain two in a " +
+				"row, and it cannot be a 12-digit number."}
 	}
 	return nil
 }

@@ -252,7 +252,9 @@ func TestTags(t *testing.T) {
 	w.do(tag(entity.Tag{Key: "X", Value: "replaced"}))
 	w.refuse(fault.LimitExceeded, "Cannot exceed quota for TagsPerResource: 50", tag(entity.Tag{Key: "one-more"}))
 	w.refuse(fault.InvalidInput, "A group cannot have tags.", func(tx *directory.Tx) error { return tx.Tag(directory.OfGroup(home, "g"), many) })
-	w.refuse(fault.InvalidInput, "Policies and tags belong to users, groups and roles.", func(tx *directory.Tx) error { return tx.Tag(directory.OfRoot(home), many) })
-	w.refuse(fault.NotFound, "The user with name bob cannot be found.", func(tx *directory.Tx) error { return tx.Untag(directory.OfUser(home, "bob"), []string{"x"}) })
+	w.refuse(fault.InvalidInput, "Policies and tags belong to users, groups and roles.",
+		func(tx *directory.Tx) error { return tx.Tag(directory.OfRoot(home), many) })
+	w.refuse(fault.NotFound, "The user with name bob cannot be found.",
+		func(tx *directory.Tx) error { return tx.Untag(directory.OfUser(home, "bob"), []string{"x"}) })
 	w.intact()
 }

@@ -92,5 +92,6 @@ func isServiceRolePolicy(arn string) bool {
 
 func notAttachable(arn string, kind entity.Kind) error {
 	noun := map[entity.Kind]string{entity.KindUser: "User", entity.KindGroup: "Group", entity.KindRole: "Role"}[kind]
-	return &fault.Error{Kind: fault.NotAttachable, Subject: arn, Message: "Cannot attach a Service Role Policy to a Customer " + noun + "."}
+	return &fault.Error{Kind: fault.NotAttachable, Subject: arn,
+		Message: "Cannot attach a Service Role Policy to a Customer " + noun + "."}
 }

@@ -58,10 +58,12 @@ func (tx *Tx) setBoundary(account string, grants *entity.Grants, arn string) err
 		return err
 	}
 	if m == nil {
-		return &fault.Error{Kind: fault.NotFound, Subject: arn, Message: "Scope ARN: " + arn + " does not exist or is not attachable."}
+		return &fault.Error{Kind: fault.NotFound, Subject: arn,
+			Message: "Scope ARN: " + arn + " does not exist or is not attachable."}
 	}
 	if isServiceRolePolicy(arn) {
-		return &fault.Error{Kind: fault.NotAttachable, Subject: arn, Message: "The policy " + arn + " cannot be used as a permissions boundary."}
+		return &fault.Error{Kind: fault.NotAttachable, Subject: arn,
+			Message: "The policy " + arn + " cannot be used as a permissions boundary."}
 	}
 	if m.id == grants.Boundary {
 		return nil

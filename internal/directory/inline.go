@@ -69,7 +69,9 @@ func (tx *Tx) DeleteInlinePolicy(t Target, name string) (err error) {
 
 // findInline finds a policy in a list sorted by name, or where it belongs.
 func findInline(list []entity.InlinePolicy, name string) (int, bool) {
-	return slices.BinarySearchFunc(list, name, func(p entity.InlinePolicy, name string) int { return strings.Compare(p.Name, name) })
+	return slices.BinarySearchFunc(list, name, func(p entity.InlinePolicy, name string) int {
+		return strings.Compare(p.Name, name)
+	})
 }
 
 // checkInlineSize holds the sum of an entity's inline policies to its quota (S4-249).

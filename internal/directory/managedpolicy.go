@@ -90,8 +90,9 @@ func (tx *Tx) CreatePolicyVersion(account, arn, document string, setDefault bool
 		return nil, err
 	}
 	if limit := Quota(acct, VersionsPerPolicyQuota); len(p.Versions) >= limit {
-		return nil, &fault.Error{Kind: fault.LimitExceeded, Subject: VersionsPerPolicyQuota, Message: "A managed policy can have up to " +
-			strconv.Itoa(limit) + " versions. Before you create a new version, you must delete an existing version."}
+		return nil, &fault.Error{Kind: fault.LimitExceeded, Subject: VersionsPerPolicyQuota,
+			Message: "A managed policy can have up to " +
+				strconv.Itoa(limit) + " versions. Before you create a new version, you must delete an existing version."}
 	}
 	if err := tx.countVersions(acct, 1); err != nil {
 		return nil, err

@@ -94,7 +94,8 @@ func alreadyExists(kind entity.Kind, name string) error {
 
 // notFound is AWS's sentence for a user, group or role that is not there.
 func notFound(kind entity.Kind, name string) error {
-	return &fault.Error{Kind: fault.NotFound, Subject: name, Message: "The " + string(kind) + " with name " + name + " cannot be found."}
+	return &fault.Error{Kind: fault.NotFound, Subject: name,
+		Message: "The " + string(kind) + " with name " + name + " cannot be found."}
 }
 
 func deleteConflict(message string) error {

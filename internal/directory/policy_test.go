@@ -27,7 +27,8 @@ func TestCreatePolicy(t *testing.T) {
 			Tags: []entity.Tag{{Key: "k"}, {Key: "K"}}})
 	})
 	at := start.Truncate(time.Second)
-	want := &entity.Policy{ID: p.ID, Account: home, Name: "P", Path: "/a/b/", Description: "d", CreatedAt: at, UpdatedAt: at, Tags: []entity.Tag{{Key: "k"}, {Key: "K"}},
+	want := &entity.Policy{ID: p.ID, Account: home, Name: "P", Path: "/a/b/", Description: "d", CreatedAt: at, UpdatedAt: at,
+		Tags:    []entity.Tag{{Key: "k"}, {Key: "K"}},
 		Default: 1, Next: 2, Versions: []entity.PolicyVersion{{Number: 1, Document: allowList, CreatedAt: at}}}
 	if diff := cmp.Diff(want, w.state().policy("P")); diff != "" || !strings.HasPrefix(p.ID, "ANPA") {
 		t.Errorf("ID %s; stored (-want +got):\n%s", p.ID, diff)
@@ -50,7 +51,8 @@ func TestCreatePolicy(t *testing.T) {
 		{"not JSON", fault.MalformedDocument, "Syntax errors in policy.", directory.NewPolicy{Name: "x", Document: "{"}},
 		{"with a principal", fault.MalformedDocument, "Policy document should not specify a principal.", directory.NewPolicy{Name: "x", Document: trustEC2}},
 		{"too large", fault.LimitExceeded, "Cannot exceed quota for PolicySize: 6144", directory.NewPolicy{Name: "x", Document: sized(6145)}},
-		{"duplicate tags", fault.InvalidInput, "Duplicate tag keys found.", directory.NewPolicy{Name: "x", Document: allowList, Tags: []entity.Tag{{Key: "k"}, {Key: "k"}}}},
+		{"duplicate tags", fault.InvalidInput, "Duplicate tag keys found.",
+			directory.NewPolicy{Name: "x", Document: allowList, Tags: []entity.Tag{{Key: "k"}, {Key: "k"}}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) { w.t = t; w.refuse(tt.kind, tt.message, create(tt.n)) })
 	}
@@ -101,9 +103,11 @@ func TestPolicyVersions(t *testing.T) {
 	}
 	get(w, add(false))
 	w.intact()
-	w.refuse(fault.LimitExceeded, "A managed policy can have up to 5 versions. Before you create a new version, you must delete an existing version.", only(arn, allowGet))
+	w.refuse(fault.LimitExceeded, "A managed policy can have up to 5 versions. "+
+		"Before you create a new version, you must delete an existing version.", only(arn, allowGet))
 	w.refuse(fault.DeleteConflict, "Cannot delete the default version of a policy.", remove(arn, 4))
-	w.refuse(fault.DeleteConflict, "This policy has more than one version. Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
+	w.refuse(fault.DeleteConflict, "This policy has more than one version. "+
+		"Before you delete a policy, you must delete the policy's versions. The default version is deleted with the policy.",
 		func(tx *directory.Tx) error { return tx.DeletePolicy(home, arn) })
 	w.do(remove(arn, 2))
 	w.do(remove(arn, 5))
@@ -255,7 +259,13 @@ func TestBoundary(t *testing.T) {
 	for _, step := range []struct {
 		arn  string
 		want []int
-	}{{policyARN("one"), []int{1, 0}}, {policyARN("one"), []int{1, 0}}, {policyARN("two"), []int{0, 1}}, {administrator, []int{0, 0}}, {policyARN("one"), []int{1, 0}}} {
+	}{
+		{policyARN("one"), []int{1, 0}},
+		{policyARN("one"), []int{1, 0}},
+		{policyARN("two"), []int{0, 1}},
+		{administrator, []int{0, 0}},
+		{policyARN("one"), []int{1, 0}},
+	} {
 		w.do(set(alice, step.arn))
 		if got := uses(); !slices.Equal(got, step.want) {
 			t.Errorf("after %s: uses %v, want %v", step.arn, got, step.want)
@@ -305,7 +315,8 @@ func TestInlinePolicies(t *testing.T) {
 				w.do(put(tt.target, name, allowList))
 			}
 			w.do(put(tt.target, "a", allowGet))
-			want := []entity.InlinePolicy{{Name: "M", Document: allowList}, {Name: "a", Document: allowGet}, {Name: "m", Document: allowList}, {Name: "z", Document: allowList}}
+			want := []entity.InlinePolicy{{Name: "M", Document: allowList}, {Name: "a", Document: allowGet},
+				{Name: "m", Document: allowList}, {Name: "z", Document: allowList}}
 			if diff := cmp.Diff(want, tt.grants(w.state()).Inline); diff != "" {
 				t.Errorf("inline policies (-want +got):\n%s", diff)
 			}

@@ -67,7 +67,8 @@ func TestCreateRole(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { w.t = t; w.refuse(tt.kind, tt.message, create(tt.n)) })
 	}
 	w.t = t
-	w.do(create(directory.NewRole{Name: "wide", Trust: trustEC2 + strings.Repeat(" \n", 4000), Description: strings.Repeat("é", 1000), MaxSession: 12 * time.Hour}))
+	w.do(create(directory.NewRole{Name: "wide", Trust: trustEC2 + strings.Repeat(" \n", 4000),
+		Description: strings.Repeat("é", 1000), MaxSession: 12 * time.Hour}))
 	w.do(setQuota(directory.RolesQuota, 3))
 	w.refuse(fault.LimitExceeded, "Cannot exceed quota for RolesPerAccount: 3", createRole("fourth"))
 	w.do(create(directory.NewRole{Name: "linked", Path: "/aws-service-role/x/", ServiceLinked: "x.amazonaws.com", Trust: trustEC2}))
@@ -131,7 +132,8 @@ func TestTrustBinding(t *testing.T) {
 		"arn:aws:iam::111111111111:user/Alice", "arn:aws:iam::111111111111:user/staff/alice", "arn:aws:iam::111111111111:user/staff/nobody",
 		"arn:aws:iam::111111111111:role/app", "arn:aws:iam::111111111111:role/x/App", "arn:aws:iam::222222222222:role/x/app",
 		"arn:aws:iam::111111111111:group/g", "arn:aws:iam::111111111111:policy/p", "arn:aws:iam::111111111111:user/*",
-		"arn:aws:sts::111111111111:assumed-role/none/s1", "arn:aws:sts::111111111111:assumed-role/App/s1", "arn:aws:sts::111111111111:assumed-role/app", "arn:aws:sts::111111111111:assumed-role/app/a b",
+		"arn:aws:sts::111111111111:assumed-role/none/s1", "arn:aws:sts::111111111111:assumed-role/App/s1",
+		"arn:aws:sts::111111111111:assumed-role/app", "arn:aws:sts::111111111111:assumed-role/app/a b",
 		"arn:aws:sts::333333333333:federated-user/carol", "arn:aws:sts::111111111111:federated-user/", "arn:aws:s3:::bucket",
 		"arn:aws-cn:iam::111111111111:root", "AIDAAAAAAAAAAAAAAAAAA", "AROAAAAAAAAAAAAAAAAAA:s", alice.ID + ":s1", "11111111111", "alice",
 	} {
@@ -152,7 +154,10 @@ func TestTrustBinding(t *testing.T) {
 	}
 	w.refuse(fault.MalformedDocument, `Invalid principal in policy: "AWS":"`+alice.ID+`"`, update(trust(alice.ID)))
 
-	w.refuse(fault.NotFound, "The role with name none cannot be found.", func(tx *directory.Tx) error { _, err := tx.UpdateTrust(home, "none", kept); return err })
+	w.refuse(fault.NotFound, "The role with name none cannot be found.", func(tx *directory.Tx) error {
+		_, err := tx.UpdateTrust(home, "none", kept)
+		return err
+	})
 	w.refuse(fault.MalformedDocument, `Invalid principal in policy: "AWS":"arn:aws:iam::111111111111:role/self"`, func(tx *directory.Tx) error {
 		_, err := tx.CreateRole(home, directory.NewRole{Name: "self", Trust: trust("arn:aws:iam::111111111111:role/self")})
 		return err
@@ -265,7 +270,8 @@ func TestBoundTrustDecides(t *testing.T) {
 		return tx.CreateRole(home, directory.NewRole{Name: "app", Trust: trustEC2})
 	})
 	user := policy.Principal{Type: policy.User, ARN: alice.ARN(), Account: home, UniqueID: alice.ID}
-	session := policy.Principal{Type: policy.AssumedRole, ARN: entity.AssumedRoleARN(home, "app", "s1"), Account: home, UniqueID: app.ID + ":s1", RoleARN: app.ARN()}
+	session := policy.Principal{Type: policy.AssumedRole, ARN: entity.AssumedRoleARN(home, "app", "s1"), Account: home,
+		UniqueID: app.ID + ":s1", RoleARN: app.ARN()}
 	for _, tt := range []struct {
 		name, principal string
 		caller          policy.Principal

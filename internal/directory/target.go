@@ -61,7 +61,8 @@ func (tx *Tx) holder(t Target) (*holder, error) {
 		h.name, h.grants, h.tags, h.record, h.key = r.Name, &r.Grants, &r.Tags, r, entity.RoleKey(r.Account, r.ID)
 		h.linked = r.ServiceLinked != ""
 	default:
-		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: string(t.Kind), Message: "Policies and tags belong to users, groups and roles."}
+		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: string(t.Kind),
+			Message: "Policies and tags belong to users, groups and roles."}
 	}
 	return h, nil
 }
