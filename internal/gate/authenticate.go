@@ -103,6 +103,7 @@ func (g *Gate) longTerm(ctx context.Context, c *Call, p *sigv4.Presented) (strin
 	if key.Inactive {
 		return "", fault.New(fault.UnknownKey, sayUnknownKey)
 	}
+	c.keyGuard = &store.Guard{Key: entity.AccessKeyKey(key.ID), Revision: key.Revision}
 	secret, err := g.ring.Open(seal.AccessKeySecret, key.Sealed, []byte(key.ID))
 	if err != nil {
 		return "", fault.Wrap(err, "opening an access key's secret")

@@ -23,7 +23,9 @@ type Call struct {
 	service *Service
 	region  string // the region the request was signed for
 	event   eventFrame
-	guards  []store.Guard
+	// keyGuard is the long-term key that signed: one deactivated in the meantime writes nothing any more.
+	keyGuard *store.Guard
+	guards   []store.Guard
 
 	committed store.Revision // of the write this call made; zero where it made none
 	recorded  bool           // the closed event went into the outbox with the write

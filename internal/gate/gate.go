@@ -258,6 +258,9 @@ func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handl
 // decide asks every check of the row.
 func (g *Gate) decide(c *Call, row Row) error {
 	c.Decisions, c.guards = c.Decisions[:0], nil
+	if c.keyGuard != nil {
+		c.guards = append(c.guards, *c.keyGuard)
+	}
 	if row.Checks == nil {
 		return nil
 	}

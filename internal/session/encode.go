@@ -1,11 +1,13 @@
 package session
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/secret"
 )
 
@@ -27,6 +29,7 @@ const (
 	fieldProvider       = 14
 	fieldContext        = 15 // repeated: a list of fields
 	fieldPacked         = 16
+	fieldPadding        = 17 // zeros that make a token as long as its holder asked for
 
 	// Inside fieldContext.
 	fieldContextKey   = 1
@@ -116,6 +119,16 @@ func (c *Claims) encode() ([]byte, error) {
 	return b, nil
 }
 
+// pad makes text long enough for a token of at least minimum characters.
+func pad(text []byte, minimum int) []byte {
+	raw := storeTagLen + len(text) + seal.Overhead
+	need := encoding.DecodedLen(max(minimum-len(prefix), 0)) + 1 - raw
+	if need <= 0 {
+		return text
+	}
+	return appendField(text, fieldPadding, make([]byte, need))
+}
+
 // reader walks a list of fields. Tags never fall, and rise except where a field may be repeated.
 type reader struct {
 	rest []byte
@@ -192,6 +205,10 @@ func (c *Claims) set(tag byte, value []byte) error {
 		return c.setContext(value)
 	case fieldPacked:
 		return c.setPacked(value)
+	case fieldPadding:
+		if len(bytes.Trim(value, "\x00")) > 0 {
+			return errFields
+		}
 	case fieldKind, fieldIssued, fieldExpires, fieldMFAAt, fieldFlags:
 		return c.setNumber(tag, value)
 	default:

@@ -137,7 +137,9 @@ func invalid(cause error) error {
 
 // Issue returns the token that says c. The claims must be complete: kind, account, principal, access key and life. Session
 // policies and tags over [PackedLimit] are a fault of kind PackedPolicyTooLarge.
-func Issue(ring *seal.Ring, c *Claims) (string, error) {
+//
+// The token is padded to at least minimum characters, which is 0 for as short as it can be: STS's MinimumSessionTokenSize.
+func Issue(ring *seal.Ring, c *Claims, minimum int) (string, error) {
 	if err := c.check(); err != nil {
 		return "", fmt.Errorf("session: issuing a token: %w", err)
 	}
@@ -146,7 +148,7 @@ func Issue(ring *seal.Ring, c *Claims) (string, error) {
 		return "", err
 	}
 	tag := storeTag(ring.StoreID())
-	raw, err := ring.AppendSeal(tag[:], seal.SessionToken, text, associated(tag))
+	raw, err := ring.AppendSeal(tag[:], seal.SessionToken, pad(text, minimum), associated(tag))
 	if err != nil {
 		return "", err
 	}

@@ -33,7 +33,7 @@ func newRing(t testing.TB, store string) *seal.Ring {
 
 func issue(t testing.TB, r *seal.Ring, c *session.Claims) string {
 	t.Helper()
-	token, err := session.Issue(r, c)
+	token, err := session.Issue(r, c, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,13 +234,13 @@ func TestIssueRefuses(t *testing.T) {
 	} {
 		c := plain()
 		change(c)
-		if token, err := session.Issue(ring, c); err == nil || token != "" {
+		if token, err := session.Issue(ring, c, 0); err == nil || token != "" {
 			t.Errorf("%s: issued", name)
 		}
 	}
 	c := plain()
 	c.Provider = strings.Repeat("x", 7000)
-	if _, err := session.Issue(ring, c); !errors.Is(err, fault.PackedPolicyTooLarge) {
+	if _, err := session.Issue(ring, c, 0); !errors.Is(err, fault.PackedPolicyTooLarge) {
 		t.Errorf("claims beyond the longest token: %v", err)
 	}
 }
@@ -298,7 +298,7 @@ func TestPackedPolicySize(t *testing.T) {
 	}
 	c := plain()
 	c.Policy = noise(4000)
-	if _, err := session.Issue(newRing(t, "s"), c); !errors.Is(err, fault.PackedPolicyTooLarge) {
+	if _, err := session.Issue(newRing(t, "s"), c, 0); !errors.Is(err, fault.PackedPolicyTooLarge) {
 		t.Errorf("issued with a policy that does not fit: %v", err)
 	}
 }

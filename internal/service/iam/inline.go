@@ -1,0 +1,195 @@
+package iam
+
+import (
+	"context"
+	"slices"
+
+	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
+)
+
+var inlineRows = map[string]gate.Row{
+	"PutUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutUserPolicyRequest) []authorizer.Check {
+		return inlineChecks(c, "iam:PutUserPolicy", userARN(c, in.UserName))
+	})},
+	"DeleteUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteUserPolicyRequest) []authorizer.Check {
+		return inlineChecks(c, "iam:DeleteUserPolicy", userARN(c, in.UserName))
+	})},
+	"GetUserPolicy": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.GetUserPolicyRequest) []authorizer.Check {
+		return []authorizer.Check{{Action: "iam:GetUserPolicy", Resource: userARN(c, in.UserName)}}
+	})},
+	"ListUserPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.ListUserPoliciesRequest) []authorizer.Check {
+		return []authorizer.Check{{Action: "iam:ListUserPolicies", Resource: userARN(c, in.UserName)}}
+	})},
+	"PutGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutGroupPolicyRequest) []authorizer.Check {
+		return inlineChecks(c, "iam:PutGroupPolicy", groupARN(c, in.GroupName))
+	})},
+	"DeleteGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteGroupPolicyRequest) []authorizer.Check {
+		return inlineChecks(c, "iam:DeleteGroupPolicy", groupARN(c, in.GroupName))
+	})},
+	"GetGroupPolicy": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.GetGroupPolicyRequest) []authorizer.Check {
+		return []authorizer.Check{{Action: "iam:GetGroupPolicy", Resource: groupARN(c, in.GroupName)}}
+	})},
+	"ListGroupPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.ListGroupPoliciesRequest) []authorizer.Check {
+		return []authorizer.Check{{Action: "iam:ListGroupPolicies", Resource: groupARN(c, in.GroupName)}}
+	})},
+	"PutRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutRolePolicyRequest) []authorizer.Check {
+		return inlineChecks(c, "iam:PutRolePolicy", roleARN(c, in.RoleName))
+	})},
+	"DeleteRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteRolePolicyRequest) []authorizer.Check {
+		return inlineChecks(c, "iam:DeleteRolePolicy", roleARN(c, in.RoleName))
+	})},
+	"GetRolePolicy": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: onRole("iam:GetRolePolicy", func(in *shape.GetRolePolicyRequest) string { return in.RoleName })},
+	"ListRolePolicies": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: onRole("iam:ListRolePolicies", func(in *shape.ListRolePoliciesRequest) string { return in.RoleName })},
+}
+
+// inlineChecks asks whether the caller may change the inline policies of an entity; its boundary is a condition key.
+func inlineChecks(c *gate.Call, action, target string) []authorizer.Check {
+	return []authorizer.Check{{Action: action, Resource: target, Keys: ownBoundaryKey(c, target)}}
+}
+
+// PutUserPolicy embeds a policy in a user, or replaces the one of that name.
+func (s *service) PutUserPolicy(ctx context.Context, c *gate.Call, in *shape.PutUserPolicyRequest) error {
+	return s.putInline(ctx, c, directory.OfUser(c.Account(), in.UserName), in.PolicyName, in.PolicyDocument)
+}
+
+// PutGroupPolicy embeds a policy in a group.
+func (s *service) PutGroupPolicy(ctx context.Context, c *gate.Call, in *shape.PutGroupPolicyRequest) error {
+	return s.putInline(ctx, c, directory.OfGroup(c.Account(), in.GroupName), in.PolicyName, in.PolicyDocument)
+}
+
+// PutRolePolicy embeds a policy in a role.
+func (s *service) PutRolePolicy(ctx context.Context, c *gate.Call, in *shape.PutRolePolicyRequest) error {
+	return s.putInline(ctx, c, directory.OfRole(c.Account(), in.RoleName), in.PolicyName, in.PolicyDocument)
+}
+
+// DeleteUserPolicy removes an inline policy from a user.
+func (s *service) DeleteUserPolicy(ctx context.Context, c *gate.Call, in *shape.DeleteUserPolicyRequest) error {
+	return s.deleteInline(ctx, c, directory.OfUser(c.Account(), in.UserName), in.PolicyName)
+}
+
+// DeleteGroupPolicy removes an inline policy from a group.
+func (s *service) DeleteGroupPolicy(ctx context.Context, c *gate.Call, in *shape.DeleteGroupPolicyRequest) error {
+	return s.deleteInline(ctx, c, directory.OfGroup(c.Account(), in.GroupName), in.PolicyName)
+}
+
+// DeleteRolePolicy removes an inline policy from a role.
+func (s *service) DeleteRolePolicy(ctx context.Context, c *gate.Call, in *shape.DeleteRolePolicyRequest) error {
+	return s.deleteInline(ctx, c, directory.OfRole(c.Account(), in.RoleName), in.PolicyName)
+}
+
+func (s *service) putInline(ctx context.Context, c *gate.Call, t directory.Target, name, document string) error {
+	return gate.Do(ctx, s.dir, c, func(tx *directory.Tx) error { return tx.PutInlinePolicy(t, name, document) })
+}
+
+func (s *service) deleteInline(ctx context.Context, c *gate.Call, t directory.Target, name string) error {
+	return gate.Do(ctx, s.dir, c, func(tx *directory.Tx) error { return tx.DeleteInlinePolicy(t, name) })
+}
+
+// GetUserPolicy shows a user's inline policy with its document.
+func (s *service) GetUserPolicy(_ context.Context, c *gate.Call, in *shape.GetUserPolicyRequest) (*shape.GetUserPolicyResponse, error) {
+	u, err := user(c, in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	p, err := inlinePolicy(u.Inline, "user", in.PolicyName)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.GetUserPolicyResponse{UserName: u.Name, PolicyName: p.Name, PolicyDocument: escapeDocument(p.Document)}, nil
+}
+
+// GetGroupPolicy shows a group's inline policy with its document.
+func (s *service) GetGroupPolicy(_ context.Context, c *gate.Call, in *shape.GetGroupPolicyRequest) (*shape.GetGroupPolicyResponse, error) {
+	g, err := group(c, in.GroupName)
+	if err != nil {
+		return nil, err
+	}
+	p, err := inlinePolicy(g.Inline, "group", in.PolicyName)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.GetGroupPolicyResponse{GroupName: g.Name, PolicyName: p.Name, PolicyDocument: escapeDocument(p.Document)}, nil
+}
+
+// GetRolePolicy shows a role's inline policy with its document.
+func (s *service) GetRolePolicy(_ context.Context, c *gate.Call, in *shape.GetRolePolicyRequest) (*shape.GetRolePolicyResponse, error) {
+	r, err := role(c, in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	p, err := inlinePolicy(r.Inline, "role", in.PolicyName)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.GetRolePolicyResponse{RoleName: r.Name, PolicyName: p.Name, PolicyDocument: escapeDocument(p.Document)}, nil
+}
+
+// ListUserPolicies lists the names of a user's inline policies.
+func (s *service) ListUserPolicies(_ context.Context, c *gate.Call, in *shape.ListUserPoliciesRequest) (*shape.ListUserPoliciesResponse, error) {
+	u, err := user(c, in.UserName)
+	if err != nil {
+		return nil, err
+	}
+	names, next, err := inlineNames(u.Inline, in.Marker, in.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ListUserPoliciesResponse{IsTruncated: new(next != nil), Marker: next, PolicyNames: names}, nil
+}
+
+// ListGroupPolicies lists the names of a group's inline policies.
+func (s *service) ListGroupPolicies(_ context.Context, c *gate.Call, in *shape.ListGroupPoliciesRequest) (*shape.ListGroupPoliciesResponse, error) {
+	g, err := group(c, in.GroupName)
+	if err != nil {
+		return nil, err
+	}
+	names, next, err := inlineNames(g.Inline, in.Marker, in.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ListGroupPoliciesResponse{IsTruncated: new(next != nil), Marker: next, PolicyNames: names}, nil
+}
+
+// ListRolePolicies lists the names of a role's inline policies.
+func (s *service) ListRolePolicies(_ context.Context, c *gate.Call, in *shape.ListRolePoliciesRequest) (*shape.ListRolePoliciesResponse, error) {
+	r, err := role(c, in.RoleName)
+	if err != nil {
+		return nil, err
+	}
+	names, next, err := inlineNames(r.Inline, in.Marker, in.MaxItems)
+	if err != nil {
+		return nil, err
+	}
+	return &shape.ListRolePoliciesResponse{IsTruncated: new(next != nil), Marker: next, PolicyNames: names}, nil
+}
+
+// inlinePolicy finds a policy by its name, whose case counts: inline names are unique only within their entity.
+func inlinePolicy(all []entity.InlinePolicy, holder, name string) (*entity.InlinePolicy, error) {
+	i := slices.IndexFunc(all, func(p entity.InlinePolicy) bool { return p.Name == name })
+	if i < 0 {
+		return nil, fault.New(fault.NotFound, "The %s policy with name %s cannot be found.", holder, name)
+	}
+	return &all[i], nil
+}
+
+// inlineNames is one page of names, in their order.
+func inlineNames(all []entity.InlinePolicy, after *string, max *int) ([]string, *string, error) {
+	from, err := place(after)
+	if err != nil {
+		return nil, nil, err
+	}
+	some, next := page(slices.Values(all), max,
+		func(p entity.InlinePolicy) bool { return p.Name > from }, func(p entity.InlinePolicy) string { return p.Name })
+	names := make([]string, 0, len(some))
+	for _, p := range some {
+		names = append(names, p.Name)
+	}
+	return names, next, nil
+}

@@ -1,0 +1,111 @@
+package sts
+
+import (
+	"strings"
+
+	"github.com/ostiary-iam/ostiary/internal/credential"
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/session"
+	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
+	"github.com/ostiary-iam/ostiary/policy"
+)
+
+// maxPolicyText is what inline session policies and the ARNs of managed ones may be together in plain text (S4-M21).
+const maxPolicyText = 2048
+
+// maxMinimumToken is the largest size that a caller may ask a token to have.
+const maxMinimumToken = 4096
+
+// issued is what a session's holder gets.
+type issued struct {
+	credentials *shape.Credentials
+	packed      int // percent of the packed limit; 0 where no policy and no tag was passed
+	size        int // of the token, in bytes
+	utilization int // percent of the largest token
+}
+
+// issue gives the claims a key and a token. A token may be asked to be larger than it is, for clients that want to try
+// what they do with large ones.
+func (s *service) issue(claims *session.Claims, minimum *int) (*issued, error) {
+	var err error
+	claims.AccessKeyID, claims.Secret, err = credential.NewAccessKey(entity.PrefixTemporaryKey, claims.Account, s.rand)
+	if err != nil {
+		return nil, fault.Wrap(err, "making a temporary access key")
+	}
+	out := new(issued)
+	if out.packed, err = session.PackedPolicySize(claims.Policy, claims.PolicyARNs, claims.Tags, claims.TransitiveTagKeys); err != nil {
+		return nil, err
+	}
+	size := 0
+	if minimum != nil {
+		if *minimum > maxMinimumToken {
+			return nil, fault.New(fault.Invalid, "The requested MinimumSessionTokenSize exceeds the limit of %d bytes.", maxMinimumToken)
+		}
+		size = *minimum
+	}
+	token, err := session.Issue(s.ring, claims, size)
+	if err != nil {
+		return nil, err
+	}
+	out.size, out.utilization = len(token), (100*len(token)+session.MaxToken-1)/session.MaxToken
+	out.credentials = &shape.Credentials{
+		AccessKeyId: claims.AccessKeyID, SecretAccessKey: claims.Secret, SessionToken: secret.New(token), Expiration: claims.Expires.UTC(),
+	}
+	return out, nil
+}
+
+// setPolicies checks and takes the session policies that the caller passed.
+func (s *service) setPolicies(claims *session.Claims, c *gate.Call, inline *string, managed []shape.PolicyDescriptorType) error {
+	length := 0
+	if inline != nil {
+		doc, err := policy.Parse([]byte(*inline))
+		if err == nil {
+			err = doc.Check(policy.Session)
+		}
+		if err != nil {
+			return &fault.Error{Kind: fault.MalformedDocument, Subject: "Policy", Message: err.Error()}
+		}
+		claims.Policy, length = *inline, len(*inline)
+	}
+	for _, d := range managed {
+		if d.Arn == nil {
+			return fault.New(fault.Invalid, "1 validation error detected: Value null at 'policyArns' failed to satisfy constraint: Member must not be null")
+		}
+		if !s.managedPolicy(c, claims.Account, *d.Arn) {
+			return fault.New(fault.InvalidInput, "The session policy %s does not exist or is not a managed policy of the role's account.", *d.Arn)
+		}
+		claims.PolicyARNs = append(claims.PolicyARNs, *d.Arn)
+		length += len(*d.Arn)
+	}
+	if length > maxPolicyText {
+		return fault.New(fault.PackedPolicyTooLarge, "The session policies are longer than %d characters together.", maxPolicyText)
+	}
+	return nil
+}
+
+// managedPolicy reports whether the ARN names an AWS managed policy or one of the account.
+func (s *service) managedPolicy(c *gate.Call, account, text string) bool {
+	if _, ok := s.managed.ByARN(text); ok {
+		return true
+	}
+	owner, ok := c.Snapshot.Account(account)
+	if !ok {
+		return false
+	}
+	p, ok := owner.Policy(text[strings.LastIndexByte(text, '/')+1:])
+	return ok && p.ARN() == text
+}
+
+// checkMFA refuses codes: no caller has a device yet that could have made one.
+func checkMFA(serial, code bool) error {
+	switch {
+	case serial != code:
+		return fault.New(fault.Denied, "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
+	case serial:
+		return fault.New(fault.Denied, "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
+	}
+	return nil
+}
