@@ -154,6 +154,15 @@ func TestSharing(t *testing.T) {
 	if again := v.Identity(); &again[0] != &set[0] {
 		t.Error("somebody else's change voided the set")
 	}
+	w, _ := account(t, wait(t, f, put(t, s, map[string]any{string(entity.EpochKey(acct)): &entity.Epoch{}})), acct).User("ann")
+	fresh := w.Identity()
+	if &fresh[0] == &set[0] {
+		t.Error("a new epoch left the set in place")
+	}
+	u.Identity()
+	if again := w.Identity(); &again[0] != &fresh[0] {
+		t.Error("a reader of an old snapshot pushed out the newer set")
+	}
 }
 
 // TestChangesShow walks the changes that must show in the sets of others, with warm caches, and looks at the old snapshot
@@ -295,7 +304,10 @@ func TestLateReference(t *testing.T) {
 	if len(before.Identity()) != 2 {
 		t.Fatalf("%q", policyNames(before.Identity()))
 	}
-	put(t, s, rec(&entity.Group{ID: "AGPA1", Account: acct, Name: "g", Path: "/", CreatedAt: born}))
+	between, _ := account(t, wait(t, f, put(t, s, rec(&entity.Group{ID: "AGPA1", Account: acct, Name: "g", Path: "/", CreatedAt: born}))), acct).User("ann")
+	if len(between.Identity()) != 1 {
+		t.Fatalf("%q", policyNames(between.Identity()))
+	}
 	after, _ := account(t, wait(t, f, put(t, s, rec(managedPolicy("ANPAB1", "p", allow)))), acct).User("ann")
 	if got := policyNames(after.Identity()); !slices.Equal(got, []string{entity.PolicyARN(acct, "/p/", "p")}) {
 		t.Errorf("%q", got)
