@@ -85,12 +85,12 @@ func unescape(s string) (string, error) {
 	return s, nil
 }
 
-// newForm sorts the parameters and makes a cursor over them.
-func newForm(pairs []pair) *FormReader {
-	if !slices.IsSortedFunc(pairs, comparePairs) {
-		slices.SortStableFunc(pairs, comparePairs)
+// begin sorts the parameters and sets the cursor before the first.
+func (d *FormReader) begin() {
+	if !slices.IsSortedFunc(d.pairs, comparePairs) {
+		slices.SortStableFunc(d.pairs, comparePairs)
 	}
-	return &FormReader{pairs: pairs, end: len(pairs)}
+	d.end = len(d.pairs)
 }
 
 func comparePairs(a, b pair) int { return compareKeys(a.key, b.key) }

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"mime"
 	"net/http"
 	"slices"
@@ -38,8 +39,9 @@ type Call struct {
 	// Input is never nil. It is empty until [Call.Validate] has decoded the parameters.
 	Input Input
 
-	form []pair // Query: the operation's own parameters
-	body []byte // JSON
+	form  FormReader // Query: the operation's own parameters
+	body  []byte     // JSON
+	check Checker
 }
 
 // Recognize says which operation of which API a request calls. The service is that of the credential scope (header or
@@ -94,7 +96,7 @@ func (s *APIs) recognizeQuery(api *API, action, version string, form []pair) (*C
 		return nil, fault.New(fault.UnknownOperation, "Could not find operation %s for version %s", cut(action), cut(version))
 	}
 	o := api.Operations[action]
-	return &Call{API: api, Operation: o, Input: o.NewInput(), form: form}, nil
+	return &Call{API: api, Operation: o, Input: o.NewInput(), form: FormReader{pairs: form}}, nil
 }
 
 func recognizeJSON(api *API, r *http.Request, body []byte) (*Call, error) {
@@ -113,27 +115,26 @@ func recognizeJSON(api *API, r *http.Request, body []byte) (*Call, error) {
 	return &Call{API: api, Operation: o, Input: o.NewInput(), body: body}, nil
 }
 
-// Validate decodes the parameters into Input and checks them. On an error, Input holds what was read until then.
+// Validate decodes the parameters into Input and checks them. On an error, Input holds what was read until then. It is called
+// once.
 func (c *Call) Validate() error {
-	var missing []string
 	switch in := c.Input.(type) {
 	case formInput:
-		d := newForm(c.form)
-		in.DecodeForm(d)
-		if d.err != nil {
-			return d.err
+		c.form.begin()
+		in.DecodeForm(&c.form)
+		if c.form.err != nil {
+			return c.form.err
 		}
-		missing = d.missing
+		c.check.missing = c.form.missing
 	case jsonInput:
 		d := newJSON(c.body)
 		if err := d.decode(in.DecodeJSON); err != nil {
 			return err
 		}
-		missing = d.missing
+		c.check.missing = d.missing
 	}
-	check := Checker{missing: missing}
-	c.Input.(checked).Check(&check)
-	return check.Err()
+	c.Input.(checked).Check(&c.check)
+	return c.check.Err()
 }
 
 // Guess is the API whose form an error should have that is met before the request is recognized. It never returns nil.
@@ -206,22 +207,13 @@ func formOf(r *http.Request, body []byte) ([]pair, error) {
 	default:
 		return nil, notAllowed(r.Method)
 	}
-	form := make([]pair, 0, 1+strings.Count(r.URL.RawQuery, "&")+min(countAmps(body), 64))
+	room := 2 + strings.Count(r.URL.RawQuery, "&") + bytes.Count(body, []byte{'&'})
+	form := make([]pair, 0, min(room, maxParameters))
 	form, err := parseForm(form, r.URL.RawQuery)
 	if err != nil {
 		return nil, err
 	}
 	return parseForm(form, string(body))
-}
-
-func countAmps(body []byte) int {
-	n := 1
-	for _, c := range body {
-		if c == '&' {
-			n++
-		}
-	}
-	return n
 }
 
 func isForm(contentType string) bool {

@@ -159,6 +159,7 @@ func (m *model) lay(over *model) error {
 		add := over.Shapes.by[name]
 		s, ok := m.Shapes.by[name]
 		if !ok {
+			slices.Sort(add.Members.names) // as in the models
 			m.Shapes.add(name, add)
 			continue
 		}

@@ -19,8 +19,8 @@ func (v *AcquireRoleRequest) Validate() error { return wire.Validate(v.Check) }
 
 // Check notes every constraint of the model that v does not satisfy.
 func (v *AcquireRoleRequest) Check(c *wire.Checker) {
-	c.String("templateArn", v.TemplateArn, ruleArnType)
 	wire.EachEntry(c, "replacementValues", v.ReplacementValues, (*ReplacementValueEntry).Check)
+	c.String("templateArn", v.TemplateArn, ruleArnType)
 }
 
 // Validate implements wire.Input.

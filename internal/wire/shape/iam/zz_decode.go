@@ -26,11 +26,11 @@ func (v *AcquireRoleRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
+		case "ReplacementValues":
+			v.ReplacementValues = wire.FormMap(d, (*ReplacementValueEntry).DecodeForm)
 		case "TemplateArn":
 			v.TemplateArn = d.String()
 			got |= 1
-		case "ReplacementValues":
-			v.ReplacementValues = wire.FormMap(d, (*ReplacementValueEntry).DecodeForm)
 		case "TemplateMinorVersion":
 			v.TemplateMinorVersion = d.IntPtr()
 		default:
@@ -1374,11 +1374,11 @@ func (v *GetRoleTemplateVersionRequest) DecodeForm(d *wire.FormReader) {
 	var got uint
 	for d.Next() {
 		switch d.Name() {
+		case "MinorVersion":
+			v.MinorVersion = d.IntPtr()
 		case "TemplateArn":
 			v.TemplateArn = d.String()
 			got |= 1
-		case "MinorVersion":
-			v.MinorVersion = d.IntPtr()
 		default:
 			d.Unknown()
 		}

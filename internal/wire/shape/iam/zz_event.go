@@ -60,8 +60,8 @@ func (v *AccessKeyMetadata) AppendEvent(b []byte) []byte {
 func (v *AcquireRoleRequest) AppendEvent(b []byte) []byte {
 	start := len(b)
 	b = append(b, '{')
-	b = wire.JSONString(b, "templateArn", v.TemplateArn)
 	b = wire.EventMap(b, "replacementValues", v.ReplacementValues, (*ReplacementValueEntry).AppendEvent)
+	b = wire.JSONString(b, "templateArn", v.TemplateArn)
 	b = wire.JSONIntPtr(b, "templateMinorVersion", v.TemplateMinorVersion)
 	return wire.EventEnd(b, start)
 }
@@ -1410,8 +1410,8 @@ func (v *GetRoleResponse) AppendEvent(b []byte) []byte {
 func (v *GetRoleTemplateVersionRequest) AppendEvent(b []byte) []byte {
 	start := len(b)
 	b = append(b, '{')
-	b = wire.JSONString(b, "templateArn", v.TemplateArn)
 	b = wire.JSONIntPtr(b, "minorVersion", v.MinorVersion)
+	b = wire.JSONString(b, "templateArn", v.TemplateArn)
 	return wire.EventEnd(b, start)
 }
 

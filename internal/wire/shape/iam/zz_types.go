@@ -49,8 +49,8 @@ type AccessKeyMetadata struct {
 
 // AcquireRoleRequest is the input of AcquireRole.
 type AcquireRoleRequest struct {
-	TemplateArn          string
 	ReplacementValues    map[string]ReplacementValueEntry
+	TemplateArn          string
 	TemplateMinorVersion *int
 }
 
@@ -876,8 +876,8 @@ type GetRoleResponse struct {
 
 // GetRoleTemplateVersionRequest is the input of GetRoleTemplateVersion.
 type GetRoleTemplateVersionRequest struct {
-	TemplateArn  string
 	MinorVersion *int
+	TemplateArn  string
 }
 
 // GetRoleTemplateVersionResponse is the output of GetRoleTemplateVersion.
