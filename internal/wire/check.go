@@ -2,7 +2,6 @@ package wire
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,7 +19,7 @@ const (
 // Checker collects the violations of the model's constraints in one input. The zero value is ready; generated Check methods
 // fill it. Members are named as AWS names them: "userName", "tags.1.member.key".
 type Checker struct {
-	missing    []string // paths of required members that the request did not have
+	missing    map[string]bool // paths of required members that the request did not have
 	violations []string
 	count      int
 	levels     []level
@@ -93,7 +92,7 @@ func (c *Checker) null(name string) { c.add("Value null", name, "Member must not
 
 // Given reports whether a required member was in the request, and notes a violation where it was not.
 func (c *Checker) Given(name string) bool {
-	if len(c.missing) > 0 && slices.Contains(c.missing, c.path(name)) {
+	if len(c.missing) > 0 && c.missing[c.path(name)] {
 		c.null(name)
 		return false
 	}

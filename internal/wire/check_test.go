@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -88,6 +89,19 @@ func TestMessagesAreBounded(t *testing.T) {
 	}
 	if err := (&iam.GetUserRequest{UserName: new(strings.Repeat("é ", 3000))}).Validate(); !strings.Contains(fault.MessageOf(err), "…' at 'userName'") {
 		t.Errorf("%.60s", fault.MessageOf(err))
+	}
+}
+
+// Ten thousand missing members are told as quickly as they are read.
+func TestManyMissingMembers(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("Action=TagUser&UserName=u")
+	for i := range 9990 {
+		b.WriteString("&Tags.member." + strconv.Itoa(i+1) + ".Key=k")
+	}
+	_, err := decode(t, "iam", b.String())
+	if m := fault.MessageOf(err); !strings.HasPrefix(m, "9991 validation errors detected: Value '[9990 members]' at 'tags'") {
+		t.Errorf("%.100s", m)
 	}
 }
 

@@ -33,7 +33,7 @@ type pair struct{ key, value string }
 // which lives as long as they do. A FormReader is used once, by one goroutine.
 type FormReader struct {
 	pairs   []pair
-	missing []string
+	missing missing
 	err     error
 
 	// The current level: the groups of pairs in [at, end) with the same segment at offset off of their keys. The current group
@@ -225,9 +225,19 @@ func (d *FormReader) key() string { return d.pairs[d.lo].key[:d.off+len(d.name)]
 func (d *FormReader) Need(got uint, names ...string) {
 	for i, name := range names {
 		if got&(1<<i) == 0 {
-			d.missing = append(d.missing, d.path()+name)
+			d.missing.add(d.path() + name)
 		}
 	}
+}
+
+// missing is a set of paths; the zero value is empty.
+type missing struct{ paths map[string]bool }
+
+func (m *missing) add(path string) {
+	if m.paths == nil {
+		m.paths = map[string]bool{}
+	}
+	m.paths[path] = true
 }
 
 // path is the current level in the form of constraint messages, with its dot: "tags.1.member.".

@@ -21,7 +21,7 @@ import (
 type JSONReader struct {
 	dec     *jsontext.Decoder
 	name    string
-	missing []string
+	missing missing
 	err     error
 }
 
@@ -134,7 +134,7 @@ func (d *JSONReader) Need(got uint, names ...string) {
 	}
 	for i, name := range names {
 		if got&(1<<i) == 0 {
-			d.missing = append(d.missing, d.path()+name)
+			d.missing.add(d.path() + name)
 		}
 	}
 }

@@ -125,13 +125,13 @@ func (c *Call) Validate() error {
 		if c.form.err != nil {
 			return c.form.err
 		}
-		c.check.missing = c.form.missing
+		c.check.missing = c.form.missing.paths
 	case jsonInput:
 		d := newJSON(c.body)
 		if err := d.decode(in.DecodeJSON); err != nil {
 			return err
 		}
-		c.check.missing = d.missing
+		c.check.missing = d.missing.paths
 	}
 	c.Input.(checked).Check(&c.check)
 	return c.check.Err()
