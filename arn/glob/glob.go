@@ -174,7 +174,7 @@ func (p *piece) prepare() {
 
 // Match reports whether the pattern matches the whole of text. values fills the slots; a slot beyond its end matches nothing.
 func (p *Pattern) Match(text string, values []string) bool {
-	m := matcher{text: text, values: values}
+	m := matcher{text: text, values: values, from: 1}
 	switch p.mode {
 	case Plain:
 		m.free = -1
@@ -227,6 +227,9 @@ type matcher struct {
 	text   string
 	values []string
 	free   int
+	// No colon stands in text[from:colon], and one at colon or the text ends there. Kept so that a run of many pieces inside
+	// one segment looks for its end once.
+	from, colon int
 }
 
 // run matches r from offset at and returns where it ends, or -1.
@@ -259,10 +262,13 @@ func (m *matcher) limit(at int) int {
 	if at > m.free {
 		return len(m.text)
 	}
-	if i := strings.IndexByte(m.text[at:], ':'); i >= 0 {
-		return at + i
+	if at < m.from || at > m.colon {
+		m.from, m.colon = at, len(m.text)
+		if i := strings.IndexByte(m.text[at:], ':'); i >= 0 {
+			m.colon = at + i
+		}
 	}
-	return len(m.text)
+	return m.colon
 }
 
 // find returns the end of the leftmost place of p that a star beginning at offset at can reach, or -1.
