@@ -1,0 +1,294 @@
+package iam_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/credential"
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/service/iam"
+	"github.com/ostiary-iam/ostiary/internal/session"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/store/mem"
+	"github.com/ostiary-iam/ostiary/internal/usage"
+)
+
+// world is an installation with one account that serves the IAM API over HTTP. Everything a test says to it goes through
+// aws-sdk-go-v2, except what the tests could not do themselves: making callers.
+type world struct {
+	t        testing.TB
+	account  string
+	root     *sdk.Client
+	rootKey  string
+	url      string
+	store    store.Store
+	ring     *seal.Ring
+	dir      *directory.Directory
+	follower *snapshot.Follower
+	usage    *usage.Recorder
+	changes  atomic.Int64
+}
+
+// managed answers directory's question with the catalog.
+type managed struct{ *catalog.Managed }
+
+func (m managed) ByARN(arn string) (string, bool) {
+	p, ok := m.Managed.ByARN(arn)
+	if !ok {
+		return "", false
+	}
+	return p.ID, true
+}
+
+// discard is a trail for events that are not written with a change.
+type discard struct{}
+
+func (discard) Record([]byte) {}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	s := mem.Open(mem.Config{Rerun: true})
+	t.Cleanup(func() { _ = s.Close() })
+	ring, err := seal.NewRing("test", time.Now(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, store: s, ring: ring, usage: usage.New(usage.Config{Store: s})}
+	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}})
+	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.follower.Run(ctx)
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	g, err := gate.New(gate.Config{
+		Services:  []*gate.Service{iam.New(iam.Config{Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage})},
+		Snapshots: w.follower, Store: s, Ring: ring, Managed: catalog.ManagedPolicies(), Trail: discard{}, Usage: w.usage,
+		Regions: []string{"us-east-1", "eu-west-1"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	w.url = server.URL
+	acct, key, made, err := w.dir.Bootstrap(ctx, directory.NewAccount{Name: "first"})
+	if err != nil || !made {
+		t.Fatalf("Bootstrap: made %v, %v", made, err)
+	}
+	w.account, w.rootKey, w.root = acct.ID, key.ID, w.client(key.ID, key.Secret.Reveal(), "")
+	w.settle()
+	return w
+}
+
+// client returns an unmodified SDK client with the given credentials that does not try again.
+func (w *world) client(id, secretKey, token string) *sdk.Client {
+	return sdk.New(sdk.Options{
+		Region: "us-east-1", BaseEndpoint: aws.String(w.url), Retryer: aws.NopRetryer{},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: id, SecretAccessKey: secretKey, SessionToken: token}, nil
+		}),
+	})
+}
+
+// settle waits until the snapshot shows everything that is in the store.
+func (w *world) settle() {
+	w.t.Helper()
+	head, err := w.store.Head(w.t.Context())
+	if err == nil {
+		_, err = w.follower.Wait(w.t.Context(), head)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// change is a Change of the tests themselves.
+type change struct{ id string }
+
+func (change) Guards() []store.Guard               { return nil }
+func (c change) Event(any) (string, []byte, error) { return c.id, []byte("{}"), nil }
+
+// make runs verbs of the directory and waits until they are seen.
+func (w *world) make(fn func(*directory.Tx) error) {
+	w.t.Helper()
+	id := fmt.Sprint("test-", w.changes.Add(1))
+	_, _, err := directory.Commit(w.t.Context(), w.dir, change{id}, func(tx *directory.Tx) (struct{}, error) {
+		return struct{}{}, fn(tx)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.settle()
+}
+
+// user makes a user with an access key and one inline policy for each statement, and returns a client for it.
+func (w *world) user(name string, statements ...statement) *sdk.Client {
+	w.t.Helper()
+	var key *directory.IssuedKey
+	w.make(func(tx *directory.Tx) (err error) {
+		if _, err = tx.CreateUser(w.account, directory.NewUser{Name: name}); err != nil {
+			return err
+		}
+		key, err = tx.CreateAccessKey(directory.OfUser(w.account, name))
+		return err
+	})
+	w.grant(name, statements...)
+	return w.client(key.ID, key.Secret.Reveal(), "")
+}
+
+// grant gives a user exactly these statements.
+func (w *world) grant(name string, statements ...statement) {
+	w.t.Helper()
+	w.make(func(tx *directory.Tx) error {
+		t := directory.OfUser(w.account, name)
+		if len(statements) == 0 {
+			return nil
+		}
+		return tx.PutInlinePolicy(t, "test", document(statements...))
+	})
+}
+
+// session returns a client with a session of a new role that may do everything.
+func (w *world) session(role, name string) *sdk.Client {
+	w.t.Helper()
+	var r *entity.Role
+	w.make(func(tx *directory.Tx) (err error) {
+		trust := `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"` + w.account + `"},"Action":"sts:AssumeRole"}]}`
+		if r, err = tx.CreateRole(w.account, directory.NewRole{Name: role, Trust: trust}); err != nil {
+			return err
+		}
+		return tx.PutInlinePolicy(directory.OfRole(w.account, role), "test", document(allow("*", "*")))
+	})
+	id, err := credential.NewAccessKeyID(entity.PrefixTemporaryKey, w.account, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	now := time.Now()
+	token, err := session.Issue(w.ring, &session.Claims{
+		Kind: session.AssumedRole, Account: w.account, PrincipalID: r.ID, Name: role, SessionName: name,
+		AccessKeyID: id, Secret: secret.New("temporary"), Issued: now, Expires: now.Add(time.Hour), Region: "us-east-1",
+	}, 0)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return w.client(id, "temporary", token)
+}
+
+// events returns the records in the outbox: the events that were written together with a change.
+func (w *world) events() [][]byte {
+	w.t.Helper()
+	var all [][]byte
+	err := w.store.View(w.t.Context(), func(r store.Reader) error {
+		for e, err := range r.Range(entity.OutboxPlane) {
+			if err != nil {
+				return err
+			}
+			all = append(all, bytes.Clone(e.Value))
+		}
+		return nil
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return all
+}
+
+func (w *world) arn(resource string) string { return "arn:aws:iam::" + w.account + ":" + resource }
+
+// statement is one statement of a policy.
+type statement struct {
+	Effect, Action, Resource string
+	Condition                map[string]map[string]any `json:",omitempty"`
+}
+
+func allow(action, resource string) statement { return statement{"Allow", action, resource, nil} }
+
+func deny(action, resource string) statement { return statement{"Deny", action, resource, nil} }
+
+// when adds a condition.
+func (s statement) when(operator, key string, value any) statement {
+	s.Condition = map[string]map[string]any{operator: {key: value}}
+	return s
+}
+
+func document(statements ...statement) string {
+	text, err := json.Marshal(map[string]any{"Version": "2012-10-17", "Statement": statements})
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// refused expects err to be that error of the API.
+func refused(t testing.TB, err error, status int, code, message string) {
+	t.Helper()
+	api, ok := errors.AsType[smithy.APIError](err)
+	if !ok {
+		t.Errorf("got %v, want %s: %s", err, code, message)
+		return
+	}
+	got := 0
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
+		got = response.HTTPStatusCode()
+	}
+	if got != status || api.ErrorCode() != code || api.ErrorMessage() != message {
+		t.Errorf("got  %d %s: %s\nwant %d %s: %s", got, api.ErrorCode(), api.ErrorMessage(), status, code, message)
+	}
+}
+
+// denied expects the sentence for a caller whom no policy of theirs allows it.
+func (w *world) denied(err error, user, action, resource string) {
+	w.t.Helper()
+	refused(w.t, err, 403, "AccessDenied", "User: "+w.arn("user/"+user)+" is not authorized to perform: "+action+
+		" on resource: "+resource+" because no identity-based policy allows the "+action+" action")
+}
+
+// must returns out of a call that has to succeed.
+func must[T any](out T, err error) func(testing.TB) T {
+	return func(t testing.TB) T {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+}
+
+// numbered returns prefix000, prefix001 …
+func numbered(prefix string, n int) []string {
+	names := make([]string, n)
+	for i := range names {
+		names[i] = fmt.Sprintf("%s%03d", prefix, i)
+	}
+	return names
+}
+
+// equalNames fails where two lists of names differ.
+func equalNames(t testing.TB, what string, got, want []string) {
+	t.Helper()
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("%s:\ngot  %v\nwant %v", what, got, want)
+	}
+}
