@@ -46,6 +46,7 @@ type command struct {
 // commands are all subcommands, in the order of the help.
 var commands = []command{
 	{"serve", "run the server", serveUsage, serve},
+	{"policy eval", "decide cases given as JSON lines", policyEvalUsage, policyEval},
 	{"version", "print the version", versionUsage, printVersion},
 }
 

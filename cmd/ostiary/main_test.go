@@ -92,7 +92,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"export AWS_ENDPOINT_URL=" + p.url, "export AWS_SHARED_CREDENTIALS_FILE='" + credentials + "'", "export AWS_REGION=us-east-1",
+		"export AWS_ENDPOINT_URL=" + p.url, "export AWS_SHARED_CREDENTIALS_FILE='" + credentials + "'", "export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1",
 		"Enforced:", "Not enforced:",
 	} {
 		if !strings.Contains(p.greeting, want) {

@@ -92,7 +92,7 @@ its secret is in %s
 To use it with the AWS CLI and the SDKs:
 
   export AWS_ENDPOINT_URL=%s
-  export AWS_REGION=%s
+  export AWS_REGION=%s AWS_DEFAULT_REGION=%[5]s
   export AWS_SHARED_CREDENTIALS_FILE=%s
   aws sts get-caller-identity
 `, f.AccountID, f.AccessKeyID, path, url, st.Region, quote(path))

@@ -1,20 +1,21 @@
 package node
 
 import (
+	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/iam"
+	"github.com/ostiary-iam/ostiary/internal/service/sts"
 	"github.com/ostiary-iam/ostiary/internal/usage"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
-	"github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/organizations"
-	"github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
 )
 
 // makeServices returns everything behind the gate. A service of which nothing is built is here too, so that its operations
 // are known and say so.
-func (n *Node) makeServices(*usage.Recorder) []*gate.Service {
+func (n *Node) makeServices(uses *usage.Recorder) []*gate.Service {
 	return []*gate.Service{
-		{API: iam.API, Source: "iam.amazonaws.com", Region: "us-east-1"},
-		{API: sts.API, Source: "sts.amazonaws.com"},
+		iam.New(iam.Config{Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses}),
+		sts.New(sts.Config{Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		{API: elasticache.API, Source: "elasticache.amazonaws.com"},
 	}
