@@ -92,7 +92,9 @@ func BenchmarkLoad(b *testing.B) {
 	s := benchStore()
 	users := population()
 	for b.Loop() {
+		b.StopTimer()
 		before := heap()
+		b.StartTimer()
 		f := follow(b, s)
 		wait(b, f, 0)
 		b.StopTimer()

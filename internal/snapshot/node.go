@@ -67,67 +67,88 @@ var (
 )
 
 // decoder turns entries into nodes. It makes equal short strings one string: account IDs, paths and the IDs of policies
-// and groups stand in many records. Not safe for concurrent use.
+// and groups stand in many records; inline documents too may be the same in many. Not safe for concurrent use.
 type decoder struct {
-	seen map[string]string
+	interner
+	documents interner
+	scratch   []byte
 }
 
-// maxSeen bounds the decoder's memory; past it, it begins anew.
-const maxSeen = 1 << 16
+// interner gives equal strings the same bytes. The zero value is ready.
+type interner struct{ seen map[string]string }
 
-func (d *decoder) intern(s *string) {
-	if *s == "" {
-		return
+// maxSeen bounds an interner's memory; past it, it begins anew.
+const maxSeen = 1 << 14
+
+func (n *interner) intern(b []byte) string {
+	if known, ok := n.seen[string(b)]; ok {
+		return known
 	}
-	if known, ok := d.seen[*s]; ok {
+	return n.add(string(b))
+}
+
+func (n *interner) add(s string) string {
+	if n.seen == nil || len(n.seen) >= maxSeen {
+		n.seen = make(map[string]string)
+	}
+	n.seen[s] = s
+	return s
+}
+
+// share replaces a string by one that is equal.
+func (n *interner) share(s *string) {
+	if known, ok := n.seen[*s]; ok {
 		*s = known
-		return
+	} else if *s != "" {
+		n.add(*s)
 	}
-	if d.seen == nil || len(d.seen) >= maxSeen {
-		d.seen = make(map[string]string)
-	}
-	d.seen[*s] = *s
 }
 
 func (d *decoder) grants(g *entity.Grants) {
 	for i := range g.Attached {
-		d.intern(&g.Attached[i])
+		d.share(&g.Attached[i])
 	}
 	for i := range g.Inline {
-		d.intern(&g.Inline[i].Name)
+		d.share(&g.Inline[i].Name)
 	}
-	d.intern(&g.Boundary)
+	d.share(&g.Boundary)
 }
 
 // node decodes an entry into a *accountNode, *userNode, … or *epochNode, and checks that its key is the key of its content.
 func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 	switch {
 	case bytes.HasPrefix(key, userPrefix):
+		if n := (&userNode{rev: rev}); d.quickUser(value, &n.User) && bytes.Equal(key, entity.UserKey(n.Account, n.ID)) {
+			return n, nil
+		}
 		rec, err := decode[entity.User](key, value, func(r *entity.User) []byte { return entity.UserKey(r.Account, r.ID) })
 		if err != nil {
 			return nil, err
 		}
-		d.intern(&rec.Account)
-		d.intern(&rec.Path)
+		d.share(&rec.Account)
+		d.share(&rec.Path)
 		d.grants(&rec.Grants)
 		for i := range rec.Groups {
-			d.intern(&rec.Groups[i])
+			d.share(&rec.Groups[i])
 		}
 		return &userNode{User: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, keyPrefix):
+		if n := (&keyNode{rev: rev}); d.quickKey(value, &n.AccessKey) && bytes.Equal(key, entity.AccessKeyKey(n.ID)) {
+			return n, nil
+		}
 		rec, err := decode[entity.AccessKey](key, value, func(r *entity.AccessKey) []byte { return entity.AccessKeyKey(r.ID) })
 		if err != nil {
 			return nil, err
 		}
-		d.intern(&rec.Account)
+		d.share(&rec.Account)
 		return &keyNode{AccessKey: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, rolePrefix):
 		rec, err := decode[entity.Role](key, value, func(r *entity.Role) []byte { return entity.RoleKey(r.Account, r.ID) })
 		if err != nil {
 			return nil, err
 		}
-		d.intern(&rec.Account)
-		d.intern(&rec.Path)
+		d.share(&rec.Account)
+		d.share(&rec.Path)
 		d.grants(&rec.Grants)
 		return &roleNode{Role: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, groupPrefix):
@@ -135,8 +156,8 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.intern(&rec.Account)
-		d.intern(&rec.Path)
+		d.share(&rec.Account)
+		d.share(&rec.Path)
 		d.grants(&rec.Grants)
 		return &groupNode{Group: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, policyPrefix):
@@ -144,15 +165,15 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.intern(&rec.Account)
-		d.intern(&rec.Path)
+		d.share(&rec.Account)
+		d.share(&rec.Path)
 		return &policyNode{Policy: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, accountPrefix):
 		rec, err := decode[entity.Account](key, value, func(r *entity.Account) []byte { return entity.AccountKey(r.ID) })
 		if err != nil {
 			return nil, err
 		}
-		d.intern(&rec.ID)
+		d.share(&rec.ID)
 		return &accountNode{Account: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, epochPrefix):
 		_, account, err := name(key)
@@ -162,7 +183,7 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		if _, err := decode[entity.Epoch](key, value, func(*entity.Epoch) []byte { return entity.EpochKey(account) }); err != nil {
 			return nil, err
 		}
-		d.intern(&account)
+		d.share(&account)
 		return &epochNode{account: account, rev: rev}, nil
 	}
 	_, _, err := name(key)

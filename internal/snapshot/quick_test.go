@@ -1,0 +1,101 @@
+package snapshot
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary-iam/ostiary/internal/entity"
+)
+
+func quickUsers() []*entity.User {
+	born := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	return []*entity.User{
+		{ID: "AIDA1", Account: "111122223333", Name: "Ann", Path: "/", CreatedAt: born},
+		{ID: "AIDA2", Account: "111122223333", Name: "Bob", Path: "/a/b/", CreatedAt: born,
+			Tags: []entity.Tag{{Key: "team", Value: "Füße \"quoted\" \\ <&>"}, {Key: "empty"}},
+			Grants: entity.Grants{Attached: []string{"ANPA1", "ANPA2"}, Boundary: "ANPA3",
+				Inline: []entity.InlinePolicy{{Name: "one", Document: "{\n\t\"Version\": \"2012-10-17\"\r\n}"}, {Name: "two", Document: "{}"}}},
+			Groups: []string{"AGPA1", "AGPA2"}, Keys: []string{"AKIA1", "AKIA2"}},
+	}
+}
+
+func quickKeys() []*entity.AccessKey {
+	born := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	return []*entity.AccessKey{
+		{ID: "AKIA1", Account: "111122223333", User: "AIDA1", Sealed: []byte{0, 255, 7}, CreatedAt: born},
+		{ID: "AKIA2", Account: "111122223333", User: "111122223333", Sealed: []byte("x"), Inactive: true, CreatedAt: born},
+	}
+}
+
+// What entities look like is read quickly, and right.
+func TestQuick(t *testing.T) {
+	d := new(decoder)
+	for range 2 { // the second time out of the interner
+		for _, want := range quickUsers() {
+			var got entity.User
+			if !d.quickUser(entity.Encode(want), &got) {
+				t.Errorf("gave up on %s", entity.Encode(want))
+			} else if diff := cmp.Diff(want, &got); diff != "" {
+				t.Error(diff)
+			}
+		}
+		for _, want := range quickKeys() {
+			var got entity.AccessKey
+			if !d.quickKey(entity.Encode(want), &got) {
+				t.Errorf("gave up on %s", entity.Encode(want))
+			} else if diff := cmp.Diff(want, &got); diff != "" {
+				t.Error(diff)
+			}
+		}
+	}
+	for _, odd := range []string{``, `1`, `2{}`, `1{}`, `1{"ID":"a"} `, `1{"ID":"a"}{}`, `1{"ID":"a","ID":"b"}`, `1{"id":"a"}`, `1{"ID":null}`,
+		`1{"Keys":[]}`, `1{"ID":"\u0041"}`, `1{"ID":"\ud800"}`, "1{\"ID\":\"\xff\"}", "1{\"ID\":\"\n\"}", `1{"ID":"a",}`, `1{"ID":"a"`, `1{"ID":"`, `1{"ID":"\`,
+		`1{"CreatedAt":"2026-11-01T12:00:00+01:00"}`, `1{"Tags":[{"Key":"a","Key":"b"}]}`, `1{"Later":"x"}`} {
+		if d.quickUser([]byte(odd), new(entity.User)) {
+			t.Errorf("did not give up on %s", odd)
+		}
+	}
+	for _, odd := range []string{`1{"Sealed":"?"}`, `1{"Sealed":""}`, `1{"Inactive":false}`, `1{"Inactive":truth}`, `1{"Later":"x"}`} {
+		if d.quickKey([]byte(odd), new(entity.AccessKey)) {
+			t.Errorf("did not give up on %s", odd)
+		}
+	}
+}
+
+// FuzzQuick: what quick reads, Decode reads to the same.
+func FuzzQuick(f *testing.F) {
+	for _, u := range quickUsers() {
+		f.Add(entity.Encode(u))
+	}
+	for _, k := range quickKeys() {
+		f.Add(entity.Encode(k))
+	}
+	f.Add([]byte(`1{"ID":"\/\b\f","Sealed":"AAE=","Inactive":true}`))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		value = bytes.Clone(value)
+		d := new(decoder)
+		var u entity.User
+		if d.quickUser(value, &u) {
+			want, err := entity.Decode[entity.User](value)
+			if err != nil {
+				t.Fatalf("Decode refuses %q: %v", value, err)
+			}
+			if diff := cmp.Diff(want, &u); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+		var k entity.AccessKey
+		if d.quickKey(value, &k) {
+			want, err := entity.Decode[entity.AccessKey](value)
+			if err != nil {
+				t.Fatalf("Decode refuses %q: %v", value, err)
+			}
+			if diff := cmp.Diff(want, &k); diff != "" {
+				t.Fatal(diff)
+			}
+		}
+	})
+}
