@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -238,11 +239,16 @@ func TestEmptyFile(t *testing.T) {
 // TestTruncated cuts the end off a file with data. Every cut that takes a page in use must be refused, without a panic and
 // without the signal that the mapped file would give.
 func TestTruncated(t *testing.T) {
-	whole := storeFile(t)
+	for small := range 2 { // the newest meta page is the first one, or the second
+		whole := storeFile(t, small)
+		used := pagesInUse(t, whole) * os.Getpagesize()
+		t.Run(strconv.Itoa(small), func(t *testing.T) { testTruncated(t, whole, used) })
+	}
+}
+
+func testTruncated(t *testing.T, whole []byte, used int) {
 	page := os.Getpagesize()
-	used := pagesInUse(t, whole) * page
-	cuts := []int{1, 79, page - 1, page, page + 1, 2 * page, 3*page + 100, used / 2, used - page, used - 1}
-	for _, size := range cuts {
+	for _, size := range []int{1, 79, page - 1, page, page + 1, 2 * page, 3*page + 100, used / 2, used - page, used - 1} {
 		path := filepath.Join(t.TempDir(), "store")
 		if err := os.WriteFile(path, whole[:size], 0o600); err != nil {
 			t.Fatal(err)
@@ -271,7 +277,7 @@ func TestTruncated(t *testing.T) {
 
 // TestTornMeta damages each meta page in turn, as a write that a power failure cut would: the other one serves.
 func TestTornMeta(t *testing.T) {
-	whole := storeFile(t)
+	whole := storeFile(t, 0)
 	page := os.Getpagesize()
 	damaged := func(offsets ...int) string {
 		path := filepath.Join(t.TempDir(), "store")
@@ -296,10 +302,14 @@ func TestTornMeta(t *testing.T) {
 	}
 }
 
-// storeFile returns the bytes of a store with a few hundred records "00000"… of 100 bytes and two Updates after them.
-func storeFile(t *testing.T) []byte {
+// storeFile returns the bytes of a store with a number of small Updates and then five larger ones, of a hundred records
+// "00000"… of 100 bytes each.
+func storeFile(t *testing.T, small int) []byte {
 	t.Helper()
 	s := open(t).(*file)
+	for range small {
+		put(t, s, "a", "1")
+	}
 	for batch := range 5 {
 		_, err := s.Update(t.Context(), func(tx store.Txn) error {
 			for i := range 100 {
@@ -311,8 +321,6 @@ func storeFile(t *testing.T) []byte {
 			t.Fatal(err)
 		}
 	}
-	put(t, s, "a", "1")
-	put(t, s, "a", "2")
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

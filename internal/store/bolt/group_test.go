@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"context"
 	"errors"
 	"path/filepath"
 	"runtime"
@@ -128,9 +129,46 @@ func TestGroup(t *testing.T) {
 	// Only readers and failures: no commit at all.
 	before = txid(t, s)
 	grouped(t, s, func(store.Txn) error { return mine }, func(store.Txn) error { return nil })
-	if d := txid(t, s) - before; d != 0 {
-		t.Errorf("%d commits of bbolt for nothing", d)
+	if _, err := putOne(t.Context(), s); err != nil { // comes after whatever the group did
+		t.Fatal(err)
 	}
+	if d := txid(t, s) - before; d != 1 {
+		t.Errorf("%d commits of bbolt for one Update that wrote", d)
+	}
+}
+
+// TestGivenUp ends the context of an Update that stands in line: it returns at once, and those behind it get their turn.
+func TestGivenUp(t *testing.T) {
+	s := openForTest(t)
+	running, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		_, err := s.Update(t.Context(), func(store.Txn) error { close(running); <-release; return nil })
+		if err != nil {
+			t.Errorf("the one before: %v", err)
+		}
+	})
+	<-running
+	ctx, cancel := context.WithCancel(t.Context())
+	gone := make(chan error)
+	go func() {
+		_, err := s.Update(ctx, func(store.Txn) error { t.Error("an Update that was given up ran"); return nil })
+		gone <- err
+	}()
+	for len(s.requests) == 0 {
+		runtime.Gosched()
+	}
+	cancel()
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the one that was given up: %v", err)
+	}
+	wg.Go(func() {
+		if _, err := putOne(t.Context(), s); err != nil {
+			t.Errorf("the one behind: %v", err)
+		}
+	})
+	close(release)
+	wg.Wait()
 }
 
 // TestGroupFails has a commit fail under a group: nobody may learn what an Update saw that was never on disk.

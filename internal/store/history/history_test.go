@@ -172,3 +172,29 @@ func TestEnd(t *testing.T) {
 		}
 	}
 }
+
+// TestFuture watches from a revision that is yet to come.
+func TestFuture(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := history.New(history.Limit{}, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		var got []string
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			for b := range l.Watch(ctx, nil, 2) {
+				got = append(got, fmt.Sprint(b.Revision, " ", len(b.Changes)))
+			}
+		}()
+		time.Sleep(5 * store.ProgressInterval)
+		for r := range store.Revision(3) {
+			l.Append(batch(r+1, 1, "a"))
+			synctest.Wait()
+		}
+		cancel()
+		<-ended
+		if want := []string{"2 0", "3 1", "0 0"}; fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
