@@ -1,0 +1,289 @@
+package policy_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/ostiary-iam/ostiary/policy"
+)
+
+// TestParseErrors holds that all problems are reported at once, each with its place.
+func TestParseErrors(t *testing.T) {
+	src := "{\n" +
+		"  \"Version\": \"2013\",\n" +
+		"  \"version\": \"2012-10-17\",\n" +
+		"  \"Statement\": [\n" +
+		"    {\"Effect\": \"Permit\", \"Action\": [\"s3:a\", 5], \"Resource\": \"*\", \"Effect\": \"Deny\"},\n" +
+		"    {\"Effect\": \"allow\", \"Action\": \"s3:é\", \"NotAction\": [], \"Principal\": \"me\"},\n" +
+		"    {\"Effect\": \"Allow\", \"Condition\": {\"StringLike\": {\"aws:a\": [], \"aws:b\": {}, \"aws:c\": \"x\", \"AWS:C\": null}}}\n" +
+		"  ]\n" +
+		"}\nx"
+	_, err := policy.Parse([]byte(src))
+	var list policy.Errors
+	if !errors.As(err, &list) {
+		t.Fatalf("no Errors: %v", err)
+	}
+	var got []string
+	for _, e := range list {
+		if e.Pos.Offset < 0 || e.Pos.Offset > len(src) {
+			t.Errorf("offset %d", e.Pos.Offset)
+		}
+		got = append(got, e.String())
+	}
+	want := []string{
+		`3:3: version: unknown element "version"`,
+		`5:16: Statement[0].Effect: must be Allow or Deny`,
+		`5:45: Statement[0].Action[1]: must be a string`,
+		`5:66: Statement[0].Effect: written twice`,
+		`6:5: Statement[1]: Action and NotAction exclude each other`,
+		`6:73: Statement[1].Principal: must be "*" or an object`,
+		`7:63: Statement[2].Condition.StringLike.aws:a: an empty list`,
+		`7:76: Statement[2].Condition.StringLike.aws:b: must be a string, a number or a Boolean`,
+		`7:94: Statement[2].Condition.StringLike.AWS:C: the same key as "aws:c", whose letter case does not matter`,
+		`7:103: Statement[2].Condition.StringLike.AWS:C: must be a string, a number or a Boolean`,
+		`9:2: text behind the document`,
+		`2:14: Version: must be 2012-10-17 or 2008-10-17`,
+		`6:16: Statement[1].Effect: must be Allow or Deny, with a capital letter`,
+		`6:56: Statement[1].NotAction: an empty list`,
+		`7:5: Statement[2]: Action is missing`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if err.Error() != "Syntax errors in policy." {
+		t.Errorf("the error says %q", err)
+	}
+	if !errors.Is(err, error(list[3])) {
+		t.Error("the error does not unwrap to its parts")
+	}
+}
+
+func TestNotJSON(t *testing.T) {
+	for src, want := range map[string]string{
+		"":                    "1:1: not JSON: the text ends too early",
+		"null":                "1:1: must be an object",
+		"[]":                  "1:1: must be an object",
+		"{}":                  "1:1: Statement is missing",
+		`{"Statement":[]}`:    "1:14: Statement: holds no statement",
+		`{"Statement":5}`:     "1:14: Statement[0]: must be an object",
+		`{"Statement":[5`:     "1:15: Statement[0]: must be an object",
+		"{\n\"Statement\" 1}": "2:13: not JSON: invalid character '1' after object name (expecting ':')",
+		"{\"Id\":\"\xff\"}":   "1:8: invalid UTF-8",
+		"{\"Id\":\"Ā\"}":      "1:8: character U+0100 is not allowed",
+		"\ufeff{}":            "1:1: character U+FEFF is not allowed",
+	} {
+		_, err := policy.Parse([]byte(src))
+		var list policy.Errors
+		if !errors.As(err, &list) || list[0].String() != want {
+			t.Errorf("%q: %s, want %s", src, all(err), want)
+		}
+	}
+}
+
+func TestParseKeepsPlaces(t *testing.T) {
+	src := "{ \"Statement\" : {\n \"Effect\":\"Deny\", \"Action\":[ \"a:b\" ,\"c:d\"],\"Principal\":{\"AWS\":[\"111122223333\",\"*\"], \"Service\":\"x.y\"}," +
+		"\"Condition\":{\"NumericLessThan\":{\"k:k\":[1, 2.50 ,true]}}}}"
+	d, err := policy.Parse([]byte(src))
+	if err != nil {
+		t.Fatal(all(err))
+	}
+	st := d.Statements[0]
+	if st.Pos != (policy.Position{Offset: 16, Line: 1, Column: 17}) {
+		t.Errorf("statement at %+v", st.Pos)
+	}
+	for _, v := range st.Actions.Values {
+		if got := src[v.Pos.Offset:v.End]; got != `"`+v.Text+`"` {
+			t.Errorf("%q is at %q", v.Text, got)
+		}
+	}
+	for i, want := range []string{"1", "2.50", "true"} {
+		if v := st.Conditions[0].Tests[0].Values[i]; v.Text != want || src[v.Pos.Offset:v.End] != want || v.Kind == policy.StringValue {
+			t.Errorf("value %d: %+v", i, v)
+		}
+	}
+	refs := d.Principals()
+	for i, want := range []string{"AWS 111122223333", "AWS *", "Service x.y"} {
+		if got := refs[i].Type + " " + refs[i].Value; got != want || src[refs[i].Start:refs[i].End] != `"`+refs[i].Value+`"` {
+			t.Errorf("principal %d: %q at %q", i, got, src[refs[i].Start:refs[i].End])
+		}
+	}
+}
+
+func TestRewrite(t *testing.T) {
+	src := `{ "Statement":[{"Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:user\/a", "*"]}, "Action":"sts:AssumeRole"}]  }`
+	d, err := policy.Parse([]byte(src))
+	if err != nil {
+		t.Fatal(all(err))
+	}
+	ref := d.Principals()[0]
+	if ref.Value != "arn:aws:iam::111122223333:user/a" {
+		t.Fatalf("principal %q", ref.Value)
+	}
+	out, err := policy.Rewrite([]byte(src), map[int]string{ref.Start: `AIDA"X`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `{ "Statement":[{"Effect":"Allow","Principal":{"AWS":["AIDA\"X", "*"]}, "Action":"sts:AssumeRole"}]  }`
+	if string(out) != want {
+		t.Errorf("got %s", out)
+	}
+	if out, err := policy.Rewrite([]byte(src), nil); err != nil || string(out) != src {
+		t.Errorf("nothing to replace: %s, %v", out, err)
+	}
+	for _, offset := range []int{-1, 0, ref.Start + 1, len(src)} {
+		if _, err := policy.Rewrite([]byte(src), map[int]string{offset: "x"}); err == nil {
+			t.Errorf("no error for offset %d", offset)
+		}
+	}
+}
+
+func TestSize(t *testing.T) {
+	if got := policy.Size(" {\n\t\"a b\": \"é\"\r\n}"); got != len(`{"ab":"e"}`) {
+		t.Errorf("Size = %d", got)
+	}
+}
+
+// TestMessages holds AWS's sentences for documents that fail as identity policies.
+func TestMessages(t *testing.T) {
+	statement := func(s string) string { return `{"Version":"2012-10-17","Statement":{` + s + `}}` }
+	resource := func(r string) string { return statement(`"Effect":"Allow","Action":"s3:ListBucket","Resource":` + r) }
+	action := func(a string) string { return statement(`"Effect":"Allow","Action":` + a + `,"Resource":"*"`) }
+	condition := func(c string) string {
+		return statement(`"Effect":"Allow","Action":"*","Resource":"*","Condition":` + c)
+	}
+	const (
+		syntax = "Syntax errors in policy."
+		legacy = "The policy failed legacy parsing"
+		vendor = "Actions/Conditions must be prefaced by a vendor, e.g., iam, sdb, ec2, etc."
+	)
+	tests := []struct{ doc, want string }{
+		{`this is not JSON`, syntax},
+		{`{"Version":"2012-10-17","Statement":[]}`, syntax},
+		{`{"Version":"2012-10-17","Id":"x","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, syntax},
+		{`{"Version":"2012-10-18","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, "Policy document must be version 2012-10-17 or greater."},
+		{statement(`"Effect":"invalid","Action":"*","Resource":"*"`), syntax},
+		{statement(`"Effect":"aLLow","Action":"*","Resource":"*"`), legacy},
+		{statement(`"Action":"*","Resource":"*"`), syntax},
+		{statement(`"Effect":"Allow","Resource":"*"`), "Policy statement must contain actions."},
+		{statement(`"Effect":"Allow","Action":[],"Resource":"*"`), "Policy statement must contain actions."},
+		{statement(`"Effect":"Allow","Action":"*"`), "Policy statement must contain resources."},
+		{resource(`[]`), "Policy statement must contain resources."},
+		{resource(`{"a":"*"}`), syntax},
+		{resource(`"*","NotResource":"*"`), syntax},
+		{resource(`"invalid resource"`), `Resource invalid resource must be in ARN format or "*".`},
+		{resource(`""`), `Resource  must be in ARN format or "*".`},
+		{resource(`"arn:aws"`), "Resource vendor must be fully qualified and cannot contain regexes."},
+		{resource(`"arn:aws:s3::example_bucket"`), legacy},
+		{resource(`"arn:aws::::b"`), legacy},
+		{resource(`"arn:aws:s*:::b"`), "Resource vendor must be fully qualified and cannot contain regexes."},
+		{resource(`"arn:error:s3:::example_bucket"`), `Partition "error" is not valid for resource "arn:error:s3:::example_bucket".`},
+		{resource(`"arn:aws:iam:us-east-1::user/x"`), "IAM resource arn:aws:iam:us-east-1::user/x cannot contain region information."},
+		{resource(`"arn:aws:iam::123456789012:u*"`), `IAM resource path must either be "*" or start with user/, federated-user/, role/, group/, ` +
+			`instance-profile/, mfa/, server-certificate/, policy/, sms-mfa/, saml-provider/, oidc-provider/, report/, access-report/.`},
+		{resource(`"arn:aws:s3:::b/${aws:username"`), legacy},
+		{resource(`"arn:aws:s3:::b/${}"`), legacy},
+		{resource(`"arn:aws:s3:${aws:x}::b"`), legacy},
+		{action(`"invalid"`), vendor},
+		{action(`""`), vendor},
+		{action(`"s3:"`), vendor},
+		{action(`"s3:List:Bucket"`), "Actions/Condition can contain only one colon."},
+		{action(`"a a:ListBucket"`), "Vendor a a is not valid"},
+		{action(`"s*:ListBucket"`), "Vendor s* is not valid"},
+		{action(`"s3:Li st"`), syntax},
+		{action(`"s3:a","Principal":"*"`), "Policy document should not specify a principal."},
+		{action(`"s3:a","Sid":"a b"`), "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"},
+		{`{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}]}`,
+			"Statement IDs (SID) in a single policy must be unique."},
+		{condition(`[]`), syntax},
+		{condition(`{"StringEquals":"a"}`), syntax},
+		{condition(`{"StringEqual":{"aws:a":"b"}}`), "Invalid Condition type : StringEqual"},
+		{condition(`{"ForAnyValue::StringEquals":{"aws:a":"b"}}`), "Invalid Condition type : ForAnyValue::StringEquals"},
+		{condition(`{"NullIfExists":{"aws:a":"true"}}`), "Invalid Condition type : NullIfExists"},
+		{condition(`{"DateGreaterThanOrEqual":{"aws:a":"2013"}}`), "Invalid Condition type : DateGreaterThanOrEqual"},
+		{condition(`{"DateGreaterThan":{"aws:a":"sdfdsf"}}`), legacy},
+		{condition(`{"DateLessThan":{"aws:a":"9223372036854775808"}}`), legacy},
+		{condition(`{"NumericEquals":{"aws:a":"ten"}}`), legacy},
+		{condition(`{"Bool":{"aws:a":"yes"}}`), legacy},
+		{condition(`{"Null":{"aws:a":"1"}}`), legacy},
+		{condition(`{"IpAddress":{"aws:a":"203.0.113.0/33"}}`), legacy},
+		{condition(`{"BinaryEquals":{"aws:a":"%"}}`), legacy},
+		{condition(`{"NumericEquals":{"aws:a":"${aws:b}"}}`), legacy},
+		{condition(`{"StringEquals":{"":"b"}}`), vendor},
+	}
+	for _, tt := range tests {
+		d, err := policy.Parse([]byte(tt.doc))
+		if err == nil {
+			err = d.Check(policy.Identity)
+		}
+		if err == nil || err.Error() != tt.want {
+			t.Errorf("%s\n got %v\nwant %v", tt.doc, err, tt.want)
+		}
+		if _, ok := errors.AsType[*policy.SyntaxError](err); !ok {
+			t.Errorf("%s: %T does not unwrap to *SyntaxError", tt.doc, err)
+		}
+	}
+}
+
+// TestKinds holds the rules that differ by kind.
+func TestKinds(t *testing.T) {
+	const (
+		all      = `"Effect":"Allow","Action":"*","Resource":"*"`
+		trust    = `"Effect":"Allow","Action":"sts:AssumeRole"`
+		everyone = `"Principal":"*"`
+	)
+	principal := func(p string) string { return `"Principal":{` + p + `}` }
+	identityLike := []policy.Kind{policy.Identity, policy.Boundary, policy.Session, policy.ServiceControl}
+	tests := []struct {
+		statement string
+		accepted  []policy.Kind
+	}{
+		{all, identityLike},
+		{all + "," + everyone, []policy.Kind{policy.Resource, policy.ResourceControl}},
+		{`"Effect":"Allow","Action":"s3:*","Resource":"*",` + everyone, []policy.Kind{policy.Resource}},
+		{`"Effect":"Deny","Action":"s3:*","Resource":"*",` + everyone, []policy.Kind{policy.Resource, policy.ResourceControl}},
+		{`"Effect":"Deny","NotAction":"s3:*","Resource":"*",` + everyone, []policy.Kind{policy.Resource}},
+		{`"Effect":"Deny","Action":"*","Resource":"*","NotPrincipal":{"AWS":"111122223333"}`, []policy.Kind{policy.Resource}},
+		{`"Effect":"Allow","Action":"*","Resource":"*","NotPrincipal":{"AWS":"111122223333"}`, nil},
+		{`"Sid":"with space","Effect":"Allow","Action":"*","Resource":"*",` + everyone, []policy.Kind{policy.Resource}},
+		{trust + "," + everyone, []policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"AWS":"arn:aws:iam::111122223333:user/a/b"`), []policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"AWS":"arn:aws:iam::111122223333:role/a"`), []policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"AWS":"arn:aws:sts::111122223333:assumed-role/a/b"`), []policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"AWS":"arn:aws:sts::111122223333:federated-user/a"`), []policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"AWS":["AIDAJQABLZS4A3QDU576Q","AROAEXAMPLEEXAMPLE"],"Service":"ec2.amazonaws.com"`), []policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"Federated":["arn:aws:iam::111122223333:saml-provider/p","arn:aws:iam::111122223333:oidc-provider/h.example/p","accounts.google.com"]`),
+			[]policy.Kind{policy.Trust, policy.Resource}},
+		{trust + "," + principal(`"CanonicalUser":"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"`), []policy.Kind{policy.Resource}},
+		{trust + "," + principal(`"AWS":"arn:aws:iam::111122223333:group/g"`), nil},
+		{trust + "," + principal(`"AWS":"arn:aws:iam::111122223333:user/a*"`), nil},
+		{trust + "," + principal(`"AWS":"arn:aws:iam::111122223333:user/"`), nil},
+		{trust + "," + principal(`"AWS":"arn:aws:s3:::b"`), nil},
+		{trust + "," + principal(`"AWS":"alice"`), nil},
+		{trust + "," + principal(`"Service":"ec2"`), nil},
+		{trust + "," + principal(`"Service":"*.amazonaws.com"`), nil},
+		{trust + "," + principal(`"Federated":"*"`), nil},
+		{`"Effect":"Allow","Action":"*",` + everyone, []policy.Kind{policy.Resource}},
+		{`"Effect":"Allow","NotAction":"sts:AssumeRole",` + everyone, []policy.Kind{policy.Resource}},
+		{`"Effect":"Allow","Action":"s3:GetObject",` + everyone, []policy.Kind{policy.Resource}},
+		{trust + `,"Resource":"*",` + everyone, []policy.Kind{policy.Resource}},
+		{trust, nil},
+	}
+	for _, tt := range tests {
+		d, err := policy.Parse([]byte(`{"Version":"2012-10-17","Statement":[{` + tt.statement + `}]}`))
+		if err != nil {
+			t.Fatalf("%s: %s", tt.statement, err)
+		}
+		for k := policy.Identity; k <= policy.ResourceControl; k++ {
+			err := d.Check(k)
+			if want := slices.Contains(tt.accepted, k); (err == nil) != want {
+				t.Errorf("%s as %v: %v", tt.statement, k, err)
+			}
+			if _, compileErr := policy.Compile(k, "", d); (compileErr == nil) != (err == nil) {
+				t.Errorf("%s as %v: Check says %v, Compile %v", tt.statement, k, err, compileErr)
+			}
+		}
+	}
+}
