@@ -92,7 +92,7 @@ func (e *editor) apply(b store.Batch) error {
 	swaps := make([]swap, 0, len(b.Changes))
 	for i := range b.Changes {
 		c := &b.Changes[i]
-		kind, id, err := name(c.Key)
+		kind, id, err := parseKey(c.Key)
 		if err != nil {
 			return err
 		}

@@ -102,6 +102,13 @@ func orDefault[T comparable](v *T, value T) {
 // Current returns the newest snapshot: one atomic load. It is never nil; before the first load it is empty.
 func (f *Follower) Current() *Snapshot { return f.current.Load() }
 
+// Loaded reports whether a snapshot has been loaded at all. Until then Current is empty; Wait(ctx, 0) waits for it.
+func (f *Follower) Loaded() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.loaded
+}
+
 // Err says what keeps the follower from following: nil while all is well. While it is not nil, Current stays at the last
 // good snapshot and Freshness grows.
 func (f *Follower) Err() error {

@@ -39,6 +39,13 @@ func TestEmptyBeforeLoad(t *testing.T) {
 	if _, ok := s.AccessKey("AKIA1"); ok {
 		t.Error("a key before the load")
 	}
+	if f.Loaded() {
+		t.Error("loaded before the load")
+	}
+	g := follow(t, openStore(t, mem.Config{}))
+	if wait(t, g, 0); !g.Loaded() {
+		t.Error("not loaded after the load")
+	}
 }
 
 func TestReadYourWrites(t *testing.T) {

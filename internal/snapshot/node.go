@@ -75,10 +75,16 @@ type decoder struct {
 }
 
 // interner gives equal strings the same bytes. The zero value is ready.
-type interner struct{ seen map[string]string }
+type interner struct {
+	seen  map[string]string
+	bytes int
+}
 
-// maxSeen bounds an interner's memory; past it, it begins anew.
-const maxSeen = 1 << 14
+// Past these bounds an interner begins anew.
+const (
+	maxSeen      = 1 << 14
+	maxSeenBytes = 4 << 20
+)
 
 func (n *interner) intern(b []byte) string {
 	if known, ok := n.seen[string(b)]; ok {
@@ -88,10 +94,11 @@ func (n *interner) intern(b []byte) string {
 }
 
 func (n *interner) add(s string) string {
-	if n.seen == nil || len(n.seen) >= maxSeen {
-		n.seen = make(map[string]string)
+	if n.seen == nil || len(n.seen) >= maxSeen || n.bytes >= maxSeenBytes {
+		n.seen, n.bytes = make(map[string]string), 0
 	}
 	n.seen[s] = s
+	n.bytes += len(s)
 	return s
 }
 
@@ -176,7 +183,7 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		d.share(&rec.ID)
 		return &accountNode{Account: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, epochPrefix):
-		_, account, err := name(key)
+		_, account, err := parseKey(key)
 		if err != nil {
 			return nil, err
 		}
@@ -186,7 +193,7 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		d.share(&account)
 		return &epochNode{account: account, rev: rev}, nil
 	}
-	_, _, err := name(key)
+	_, _, err := parseKey(key)
 	return nil, errors.Join(errors.New("not a record of the identity plane"), err)
 }
 
@@ -204,9 +211,9 @@ func decode[T any](key, value []byte, keyOf func(*T) []byte) (*T, error) {
 // kindEpoch is the kind of an epoch's key.
 const kindEpoch entity.Kind = "epoch"
 
-// name returns the kind and the last part of a key of the identity plane: the ID, or the account for accounts and epochs.
+// parseKey returns the kind and the last part of a key of the identity plane: the ID, or the account for accounts and epochs.
 // A kind that this version does not know is an error.
-func name(key []byte) (entity.Kind, string, error) {
+func parseKey(key []byte) (entity.Kind, string, error) {
 	parts, err := keyenc.Decode(key)
 	if err != nil {
 		return "", "", err

@@ -99,3 +99,39 @@ func FuzzQuick(f *testing.F) {
 		}
 	})
 }
+
+// FuzzNode: no record and no key makes the decoder panic, and what it takes has the key it stands under.
+func FuzzNode(f *testing.F) {
+	for _, u := range quickUsers() {
+		f.Add(entity.UserKey(u.Account, u.ID), entity.Encode(u))
+	}
+	for _, k := range quickKeys() {
+		f.Add(entity.AccessKeyKey(k.ID), entity.Encode(k))
+	}
+	f.Add(entity.EpochKey("111122223333"), []byte("1{}"))
+	f.Add(entity.RoleKey("111122223333", "AROA1"), entity.Encode(&entity.Role{ID: "AROA1", Account: "111122223333"}))
+	f.Fuzz(func(t *testing.T, key, value []byte) {
+		node, err := new(decoder).node(key, value, 1)
+		if err != nil {
+			return
+		}
+		_, id, err := parseKey(key)
+		if err != nil {
+			t.Fatalf("%x gives %T, but %v", key, node, err)
+		}
+		has := id
+		switch n := node.(type) {
+		case *userNode:
+			has = n.ID
+		case *roleNode:
+			has = n.ID
+		case *keyNode:
+			has = n.ID
+		case *epochNode:
+			has = n.account
+		}
+		if has != id {
+			t.Fatalf("%x gives %+v", key, node)
+		}
+	})
+}
