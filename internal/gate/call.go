@@ -23,6 +23,7 @@ type Call struct {
 	service *Service
 	region  string // the region the request was signed for
 	event   eventFrame
+	decoded bool // the parameters were read, so far as they could be
 	// keyGuard is the long-term key that signed: one deactivated in the meantime writes nothing any more.
 	keyGuard *store.Guard
 	guards   []store.Guard

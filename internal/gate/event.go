@@ -55,7 +55,7 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	if c.Caller != nil {
 		e.Identity, e.Recipient = identityOf(c), c.Caller.Principal.Account
 	}
-	if c.Request.Input != nil {
+	if c.decoded {
 		e.RequestParameters = c.Request.Input.AppendEvent(nil)
 	}
 	switch {

@@ -79,6 +79,7 @@ type Config struct {
 	Log       *slog.Logger
 	Now       func() time.Time // nil means time.Now
 	Rand      io.Reader        // nil means crypto/rand
+	MaxStale  time.Duration    // how old the snapshot may be that decisions are made on; zero means five minutes
 	Skew      time.Duration    // how far a signature's time may be off; zero means sigv4.DefaultSkew
 }
 
@@ -98,6 +99,7 @@ type Gate struct {
 	log        *slog.Logger
 	now        func() time.Time
 	rand       io.Reader
+	maxStale   time.Duration
 	skew       time.Duration
 	keys       *sigv4.Cache
 	tokens     *tokenCache
@@ -108,7 +110,7 @@ type Gate struct {
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		services: make(map[*wire.API]*Service), snapshots: c.Snapshots, store: c.Store, ring: c.Ring, managed: c.Managed,
-		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand, skew: c.Skew,
+		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand, skew: c.Skew, maxStale: c.MaxStale,
 		keys: sigv4.NewCache(keyCacheSize), tokens: newTokenCache(),
 		lookups: rate.NewLimiter(rate.Limit(unknownKeyLookups), unknownKeyLookups),
 	}
@@ -123,6 +125,9 @@ func New(c Config) (*Gate, error) {
 	}
 	if g.rand == nil {
 		g.rand = rand.Reader
+	}
+	if g.maxStale == 0 {
+		g.maxStale = 5 * time.Minute
 	}
 	if g.skew == 0 {
 		g.skew = sigv4.DefaultSkew
@@ -215,6 +220,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run takes a recognized request through authentication, decision and method.
 func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (wire.Output, error) {
 	handler, row := c.service.Handlers[c.Request.Operation.Name], c.service.Rows[c.Request.Operation.Name]
+	if age := g.snapshots.Freshness(); age > g.maxStale {
+		g.log.Error("refusing to decide: the snapshot is too old", "age", age, "bound", g.maxStale)
+		return nil, fault.New(fault.Unavailable, "The service cannot reach its store and does not decide on what it last knew. Try again.")
+	}
 	c.Snapshot = g.snapshots.Current()
 	if row.Decides != ByAssertion {
 		if err := g.authenticate(ctx, c, r, body); err != nil {
@@ -225,6 +234,7 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 	if handler == nil {
 		return nil, g.closed(c, fault.New(fault.Unbuilt, "%s of %s is not built yet: %s", c.Request.Operation.Name, c.Request.API.Name, c.Request.Operation.Unbuilt))
 	}
+	c.decoded = true
 	if err := c.Request.Validate(); err != nil {
 		return nil, g.closed(c, err)
 	}

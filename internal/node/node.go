@@ -240,6 +240,7 @@ func (n *Node) wire(context.Context) error {
 	g, err := gate.New(gate.Config{
 		Services: n.services, Snapshots: n.snapshots, Store: n.store, Ring: n.ring, Managed: catalog.ManagedPolicies(), Trail: n.trail,
 		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
+		MaxStale: n.cfg.MaxStale,
 	})
 	if err != nil {
 		return err
