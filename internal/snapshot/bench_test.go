@@ -156,8 +156,10 @@ func BenchmarkHot(b *testing.B) {
 	f := follow(b, benchStore())
 	wait(b, f, 0)
 	users := population()
-	if _, err := readHot(f, 0); err != nil {
-		b.Fatal(err)
+	for n := range min(users, 1000) {
+		if _, err := readHot(f, n); err != nil {
+			b.Fatal(err)
+		}
 	}
 	b.ReportAllocs()
 	n := 0
