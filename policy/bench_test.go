@@ -10,7 +10,7 @@ import (
 
 // BenchmarkEvaluate decides for one principal with ten policies of six statements each.
 func BenchmarkEvaluate(b *testing.B) {
-	services := []string{"s3", "sqs", "sns", "ec2", "iam", "kms", "lambda", "dynamodb", "logs", "elasticache"}
+	services := []string{"s3", "sqs", "sns", "ec2", "sdb", "kms", "lambda", "dynamodb", "logs", "elasticache"}
 	set := &policy.Set{}
 	for i, service := range services {
 		var st []string
