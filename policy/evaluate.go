@@ -82,93 +82,112 @@ func (p *Principal) binding(s *Set) binding {
 	}
 }
 
+// verdicts are what the layers say when none denies.
+type verdicts struct {
+	bound                                 binding
+	rcp, scp                              bool // every level allows
+	resource, identity, boundary, session outcome
+}
+
 func (e *evaluator) decide(s *Set) Decision {
+	v := verdicts{bound: e.r.Principal.binding(s)}
+	if d, denied := e.denials(s, &v); denied {
+		return d
+	}
 	p := &e.r.Principal
-	bound := p.binding(s)
-	rcpAllows, scpAllows := true, true
-	var deny, resource, identity, boundary, session outcome
-	if bound.rcp {
-		if deny, rcpAllows = e.levels(s.ResourceControl); deny.deny {
-			return deny.denial(LayerResourceControl)
-		}
-	}
-	if bound.scp {
-		if deny, scpAllows = e.levels(s.ServiceControl); deny.deny {
-			return deny.denial(LayerServiceControl)
-		}
-	}
-	if s.Resource != nil && resource.scan(e, s.Resource) {
-		return resource.denial(LayerResource)
-	}
-	if bound.identity {
-		for _, q := range s.Identity {
-			if identity.scan(e, q) {
-				return identity.denial(LayerIdentity)
-			}
-		}
-		if s.Boundary != nil && boundary.scan(e, s.Boundary) {
-			return boundary.denial(LayerBoundary)
-		}
-	}
-	if bound.session {
-		for _, q := range s.Session {
-			if session.scan(e, q) {
-				return session.denial(LayerSession)
-			}
-		}
-	}
 	switch {
-	case !rcpAllows:
+	case !v.rcp:
 		return lacking(LayerResourceControl)
-	case !scpAllows:
+	case !v.scp:
 		return lacking(LayerServiceControl)
-	case !p.inAccount():
-		if resource.grant == grantNone {
-			return lacking(LayerResource)
-		}
-		return resource.allowance(LayerResource)
-	case e.rootAssumes(s):
+	case !p.inAccount() && v.resource.grant == grantNone, e.rootAssumes(s):
 		return lacking(LayerResource)
+	case !p.inAccount():
+		return v.resource.allowance(LayerResource)
 	}
-	// What the caller's own account says when the resource policy does not grant alone.
-	limit := LayerNone
+	own, limit := v.own(s)
 	switch {
-	case bound.identity && s.Boundary != nil && boundary.grant == grantNone:
-		limit = LayerBoundary
-	case bound.session && session.grant == grantNone:
-		limit = LayerSession
-	}
-	own := identity.allowance(LayerIdentity)
-	switch {
-	case bound.identity && identity.grant == grantNone:
-		own = lacking(LayerIdentity)
-	case limit != LayerNone:
-		own = lacking(limit)
-	case !bound.identity && bound.session:
-		own = session.allowance(LayerSession)
-	case !bound.identity:
-		own = Decision{Effect: Allow}
-	}
-	if e.foreign() {
-		switch {
-		case own.Effect == Deny:
-			return own
-		case resource.grant == grantNone || partitionOf(p.ARN) != partitionOf(e.r.Resource) && strings.HasPrefix(e.r.Resource, "arn:"):
+	case e.foreign() && own.Effect == Deny:
+		return own
+	case e.foreign():
+		if v.resource.grant == grantNone || e.otherPartition() {
 			return lacking(LayerResource)
 		}
-		return resource.allowance(LayerResource)
-	}
-	switch {
-	case resource.grant == grantDirect:
-		return resource.allowance(LayerResource)
-	case resource.grant == grantRole && limit != LayerNone:
+		return v.resource.allowance(LayerResource)
+	case v.resource.grant == grantDirect:
+		return v.resource.allowance(LayerResource)
+	case v.resource.grant == grantRole && limit != LayerNone:
 		return lacking(limit)
-	case resource.grant == grantRole:
-		return resource.allowance(LayerResource)
-	case resource.grant == grantNone && e.mustSpeak(s):
+	case v.resource.grant == grantRole:
+		return v.resource.allowance(LayerResource)
+	case v.resource.grant == grantNone && e.mustSpeak(s):
 		return lacking(LayerResource)
 	}
 	return own
+}
+
+// denials evaluates every layer that binds the caller, up to the first that denies.
+func (e *evaluator) denials(s *Set, v *verdicts) (d Decision, denied bool) {
+	v.rcp, v.scp = true, true
+	var deny outcome
+	if v.bound.rcp {
+		if deny, v.rcp = e.levels(s.ResourceControl); deny.deny {
+			return deny.denial(LayerResourceControl), true
+		}
+	}
+	if v.bound.scp {
+		if deny, v.scp = e.levels(s.ServiceControl); deny.deny {
+			return deny.denial(LayerServiceControl), true
+		}
+	}
+	if s.Resource != nil && v.resource.scan(e, s.Resource) {
+		return v.resource.denial(LayerResource), true
+	}
+	if v.bound.identity {
+		for _, q := range s.Identity {
+			if v.identity.scan(e, q) {
+				return v.identity.denial(LayerIdentity), true
+			}
+		}
+		if s.Boundary != nil && v.boundary.scan(e, s.Boundary) {
+			return v.boundary.denial(LayerBoundary), true
+		}
+	}
+	if v.bound.session {
+		for _, q := range s.Session {
+			if v.session.scan(e, q) {
+				return v.session.denial(LayerSession), true
+			}
+		}
+	}
+	return Decision{}, false
+}
+
+// own is what the caller's side decides without the resource policy; limit is the layer, boundary or session, that does not
+// allow, whatever the identity policies say.
+func (v *verdicts) own(s *Set) (own Decision, limit Layer) {
+	switch {
+	case v.bound.identity && s.Boundary != nil && v.boundary.grant == grantNone:
+		limit = LayerBoundary
+	case v.bound.session && v.session.grant == grantNone:
+		limit = LayerSession
+	}
+	switch {
+	case v.bound.identity && v.identity.grant == grantNone:
+		return lacking(LayerIdentity), limit
+	case limit != LayerNone:
+		return lacking(limit), limit
+	case v.bound.identity:
+		return v.identity.allowance(LayerIdentity), limit
+	case v.bound.session:
+		return v.session.allowance(LayerSession), limit
+	}
+	return Decision{Effect: Allow}, limit
+}
+
+// otherPartition reports whether caller and resource are of different partitions (S4-M16).
+func (e *evaluator) otherPartition() bool {
+	return strings.HasPrefix(e.r.Resource, "arn:") && partitionOf(e.r.Principal.ARN) != partitionOf(e.r.Resource)
 }
 
 // foreign reports whether the resource belongs to another account than the caller (S4-M15).
