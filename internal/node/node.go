@@ -70,14 +70,16 @@ type Config struct {
 	// Server is passed on: Dev, InsecureHTTP, TLS and Drain are the caller's; the node fills in the rest.
 	Server server.Config
 
-	Logger *slog.Logger     // nil means no messages
-	Now    func() time.Time // nil means time.Now
-	Rand   io.Reader        // nil means crypto/rand; must be safe for concurrent use
+	Logger *slog.Logger // nil means no messages
+	// Now is the clock that signatures, sessions, records and answers go by; nil means time.Now.
+	Now  func() time.Time
+	Rand io.Reader // nil means crypto/rand; must be safe for concurrent use
 }
 
 // Node is a running node. Close it.
 type Node struct {
 	cfg       Config
+	ownClock  bool // Config.Now was given
 	began     time.Time
 	store     store.Store
 	ring      *seal.Ring
@@ -105,7 +107,8 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	if cfg.Now == nil {
+	ownClock := cfg.Now != nil
+	if !ownClock {
 		cfg.Now = time.Now
 	}
 	if cfg.Region == "" {
@@ -117,7 +120,7 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	if cfg.MaxStale <= 0 {
 		cfg.MaxStale = 5 * time.Minute
 	}
-	n := &Node{cfg: cfg, began: cfg.Now(), metrics: telemetry.New(cfg.Version, runtime.Version())}
+	n := &Node{cfg: cfg, ownClock: ownClock, began: cfg.Now(), metrics: telemetry.New(cfg.Version, runtime.Version())}
 	n.running, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.Close())
@@ -203,8 +206,9 @@ func (n *Node) openTrail(context.Context) error {
 
 // follow starts what runs beside requests and waits until the snapshot has everything that is in the store.
 func (n *Node) follow(ctx context.Context) error {
+	// Freshness is time that really passed, whatever clock the node shows to its clients.
 	n.snapshots = snapshot.New(snapshot.Config{
-		Store: n.store, Managed: catalog.ManagedPolicies(), Now: n.cfg.Now, Log: n.cfg.Logger,
+		Store: n.store, Managed: catalog.ManagedPolicies(), Log: n.cfg.Logger,
 		CompileFailed: func(name string, err error) {
 			n.cfg.Logger.Error("a stored policy does not compile and denies everything", "policy", name, "error", err)
 		},
@@ -247,10 +251,21 @@ func (n *Node) wire(context.Context) error {
 	}
 	n.gate = g
 	sc := n.cfg.Server
-	sc.API, sc.Ready, sc.Metrics, sc.Logger = g, n.ready, n.metrics.Handler(), n.cfg.Logger
+	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.dated(g), n.ready, n.metrics.Handler(), n.cfg.Logger
 	sc.Operator = server.Operator{TokenHash: n.token.hash, Accounts: accounts{n}, Status: n.status, Events: n.events}
 	n.server = server.New(sc)
 	return nil
+}
+
+// dated makes answers say the time on the node's own clock: AWS's SDKs correct their signatures by it.
+func (n *Node) dated(api http.Handler) http.Handler {
+	if !n.ownClock {
+		return api
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", n.cfg.Now().UTC().Format(http.TimeFormat))
+		api.ServeHTTP(w, r)
+	})
 }
 
 // ready returns nil when requests can be decided.
