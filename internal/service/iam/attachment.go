@@ -1,6 +1,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -9,52 +10,50 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
-	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
+// attachmentRows are the permission rows of attaching and detaching managed policies.
 var attachmentRows = map[string]gate.Row{
 	"AttachUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.AttachUserPolicyRequest) []authorizer.Check {
-		return attachChecks(c, "iam:AttachUserPolicy", userARN(c, in.UserName), in.PolicyArn)
+		return attachChecks(c, userCheck(c, "iam:AttachUserPolicy", in.UserName), in.PolicyArn)
 	})},
 	"DetachUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DetachUserPolicyRequest) []authorizer.Check {
-		return attachChecks(c, "iam:DetachUserPolicy", userARN(c, in.UserName), in.PolicyArn)
+		return attachChecks(c, userCheck(c, "iam:DetachUserPolicy", in.UserName), in.PolicyArn)
 	})},
 	"AttachGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.AttachGroupPolicyRequest) []authorizer.Check {
-		return attachChecks(c, "iam:AttachGroupPolicy", groupARN(c, in.GroupName), in.PolicyArn)
+		return attachChecks(c, groupCheck(c, "iam:AttachGroupPolicy", in.GroupName), in.PolicyArn)
 	})},
 	"DetachGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DetachGroupPolicyRequest) []authorizer.Check {
-		return attachChecks(c, "iam:DetachGroupPolicy", groupARN(c, in.GroupName), in.PolicyArn)
+		return attachChecks(c, groupCheck(c, "iam:DetachGroupPolicy", in.GroupName), in.PolicyArn)
 	})},
 	"AttachRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.AttachRolePolicyRequest) []authorizer.Check {
-		return attachChecks(c, "iam:AttachRolePolicy", roleARN(c, in.RoleName), in.PolicyArn)
+		return attachChecks(c, roleCheck(c, "iam:AttachRolePolicy", in.RoleName), in.PolicyArn)
 	})},
 	"DetachRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DetachRolePolicyRequest) []authorizer.Check {
-		return attachChecks(c, "iam:DetachRolePolicy", roleARN(c, in.RoleName), in.PolicyArn)
+		return attachChecks(c, roleCheck(c, "iam:DetachRolePolicy", in.RoleName), in.PolicyArn)
 	})},
 	"ListAttachedUserPolicies": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: gate.Checks(func(c *gate.Call, in *shape.ListAttachedUserPoliciesRequest) []authorizer.Check {
-			return []authorizer.Check{{Action: "iam:ListAttachedUserPolicies", Resource: userARN(c, in.UserName)}}
+			return []authorizer.Check{userCheck(c, "iam:ListAttachedUserPolicies", in.UserName)}
 		})},
 	"ListAttachedGroupPolicies": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: gate.Checks(func(c *gate.Call, in *shape.ListAttachedGroupPoliciesRequest) []authorizer.Check {
-			return []authorizer.Check{{Action: "iam:ListAttachedGroupPolicies", Resource: groupARN(c, in.GroupName)}}
+			return []authorizer.Check{groupCheck(c, "iam:ListAttachedGroupPolicies", in.GroupName)}
 		})},
 	"ListAttachedRolePolicies": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: onRole("iam:ListAttachedRolePolicies", func(in *shape.ListAttachedRolePoliciesRequest) string { return in.RoleName })},
 	"ListEntitiesForPolicy": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: gate.Checks(func(_ *gate.Call, in *shape.ListEntitiesForPolicyRequest) []authorizer.Check {
-			return []authorizer.Check{{Action: "iam:ListEntitiesForPolicy", Resource: in.PolicyArn}}
-		})},
+		Checks: onPolicy("iam:ListEntitiesForPolicy", func(in *shape.ListEntitiesForPolicyRequest) string { return in.PolicyArn })},
 }
 
-// attachChecks asks whether the caller may attach that policy to, or detach it from, that entity: the resource is the entity,
-// the policy a condition key, and the entity's own boundary another.
-func attachChecks(c *gate.Call, action, target, policyARN string) []authorizer.Check {
-	keys := []authorizer.Key{{Name: "iam:PolicyARN", Values: []string{policyARN}}}
-	return []authorizer.Check{{Action: action, Resource: target, Keys: append(keys, ownBoundaryKey(c, target)...)}}
+// attachChecks asks whether the caller may attach that policy to, or detach it from, an entity: the resource is the entity,
+// the policy a condition key, and the entity's own boundary another. Groups have none.
+func attachChecks(c *gate.Call, check authorizer.Check, policyARN string) []authorizer.Check {
+	check.Keys = []authorizer.Key{{Name: "iam:PolicyARN", Values: []string{policyARN}}}
+	return []authorizer.Check{withBoundary(c, check)}
 }
 
 // AttachUserPolicy attaches a managed policy to a user; one that is attached already stays so.
@@ -101,11 +100,11 @@ func (s *service) ListAttachedUserPolicies(_ context.Context, c *gate.Call, in *
 	if err != nil {
 		return nil, err
 	}
-	some, next, err := s.attachedPage(c, u.Attached, in.PathPrefix, in.Marker, in.MaxItems)
+	policies, next, err := s.attachedPage(c, u.Attached, in.PathPrefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListAttachedUserPoliciesResponse{AttachedPolicies: some, IsTruncated: new(next != nil), Marker: next}, nil
+	return &shape.ListAttachedUserPoliciesResponse{AttachedPolicies: policies, IsTruncated: truncated(next), Marker: next}, nil
 }
 
 // ListAttachedGroupPolicies lists the managed policies attached to a group.
@@ -114,11 +113,11 @@ func (s *service) ListAttachedGroupPolicies(_ context.Context, c *gate.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	some, next, err := s.attachedPage(c, g.Attached, in.PathPrefix, in.Marker, in.MaxItems)
+	policies, next, err := s.attachedPage(c, g.Attached, in.PathPrefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListAttachedGroupPoliciesResponse{AttachedPolicies: some, IsTruncated: new(next != nil), Marker: next}, nil
+	return &shape.ListAttachedGroupPoliciesResponse{AttachedPolicies: policies, IsTruncated: truncated(next), Marker: next}, nil
 }
 
 // ListAttachedRolePolicies lists the managed policies attached to a role.
@@ -127,72 +126,74 @@ func (s *service) ListAttachedRolePolicies(_ context.Context, c *gate.Call, in *
 	if err != nil {
 		return nil, err
 	}
-	some, next, err := s.attachedPage(c, r.Attached, in.PathPrefix, in.Marker, in.MaxItems)
+	policies, next, err := s.attachedPage(c, r.Attached, in.PathPrefix, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListAttachedRolePoliciesResponse{AttachedPolicies: some, IsTruncated: new(next != nil), Marker: next}, nil
+	return &shape.ListAttachedRolePoliciesResponse{AttachedPolicies: policies, IsTruncated: truncated(next), Marker: next}, nil
 }
 
-// attachedPage is one page of an entity's attached policies in the order of their ARNs.
+// attachedPage is one page of an entity's attached policies, in the order of ListPolicies.
 func (s *service) attachedPage(c *gate.Call, ids []string, prefix, after *string, max *int) ([]shape.AttachedPolicy, *string, error) {
 	account, err := home(c)
 	if err != nil {
 		return nil, nil, err
 	}
-	from, err := place(after)
+	from, err := policyPlaceOf(after)
 	if err != nil {
 		return nil, nil, err
 	}
-	some, next := page(slices.Values(s.attachedPolicies(account, ids)), max,
-		func(p shape.AttachedPolicy) bool {
-			return *p.PolicyArn > from && inPath(policyPath(*p.PolicyArn), prefix)
-		},
-		func(p shape.AttachedPolicy) string { return *p.PolicyArn })
-	if some == nil {
-		some = []shape.AttachedPolicy{}
-	}
-	return some, next, nil
+	policies, next := page(slices.Values(s.attached(account, ids)), max,
+		func(p managedPolicy) bool { return p.place().compare(from) > 0 && inPath(p.path(), prefix) },
+		func(p managedPolicy) string { return p.place().key() })
+	return attachedShapes(policies), next, nil
 }
 
-// attachedPolicies is ARN and name of managed policies, in the order of their ARNs.
-func (s *service) attachedPolicies(account snapshot.Account, ids []string) []shape.AttachedPolicy {
-	all := make([]shape.AttachedPolicy, 0, len(ids))
+// attached is the managed policies with these IDs, in the order of ListPolicies. A policy that is attached exists.
+func (s *service) attached(account snapshot.Account, ids []string) []managedPolicy {
+	all := make([]managedPolicy, 0, len(ids))
 	for _, id := range ids {
-		arn, name := s.policyName(account, id)
-		all = append(all, shape.AttachedPolicy{PolicyArn: &arn, PolicyName: &name})
+		if p, ok := s.managedByID(account, id); ok {
+			all = append(all, p)
+		}
 	}
-	slices.SortFunc(all, func(a, b shape.AttachedPolicy) int { return strings.Compare(*a.PolicyArn, *b.PolicyArn) })
+	slices.SortFunc(all, comparePolicies)
 	return all
 }
 
-// policyPath is the path in a policy's ARN, with both slashes.
-func policyPath(arn string) string {
-	_, rest, _ := strings.Cut(arn, ":policy")
-	return rest[:strings.LastIndexByte(rest, '/')+1]
+func attachedShapes(policies []managedPolicy) []shape.AttachedPolicy {
+	out := make([]shape.AttachedPolicy, 0, len(policies))
+	for _, p := range policies {
+		out = append(out, shape.AttachedPolicy{PolicyArn: new(p.arn()), PolicyName: new(p.name())})
+	}
+	return out
 }
 
-// ListEntitiesForPolicy lists who has a managed policy attached, or as a permissions boundary.
+// ListEntitiesForPolicy lists who has a managed policy attached, or as a permissions boundary; who has it as both is listed
+// once.
 func (s *service) ListEntitiesForPolicy(_ context.Context, c *gate.Call, in *shape.ListEntitiesForPolicyRequest) (*shape.ListEntitiesForPolicyResponse, error) {
 	account, err := home(c)
 	if err != nil {
 		return nil, err
 	}
-	id, err := s.policyID(account, in.PolicyArn)
+	p, err := s.managedByARN(account, in.PolicyArn)
 	if err != nil {
 		return nil, err
 	}
-	from, err := place(in.Marker)
+	after, err := useMark(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	some, next := page(usesAfter(account, id, in.PolicyUsageFilter, from), in.MaxItems,
-		func(u usedAs) bool { return inPath(u.Path, in.PathPrefix) && keepsEntity(in.EntityFilter, u) }, usedAs.place)
+	users, next := page(usesAfter(account, p.id(), in.PolicyUsageFilter, after), in.MaxItems,
+		func(u snapshot.Use) bool {
+			return inPath(u.Path, in.PathPrefix) && entityFilter(in.EntityFilter, u.Kind)
+		},
+		func(u snapshot.Use) string { return string(u.Kind) + "/" + entity.FoldName(u.Name) })
 	out := &shape.ListEntitiesForPolicyResponse{
-		IsTruncated: new(next != nil), Marker: next,
+		IsTruncated: truncated(next), Marker: next,
 		PolicyGroups: []shape.PolicyGroup{}, PolicyRoles: []shape.PolicyRole{}, PolicyUsers: []shape.PolicyUser{},
 	}
-	for _, u := range some {
+	for _, u := range users {
 		switch u.Kind {
 		case entity.KindUser:
 			out.PolicyUsers = append(out.PolicyUsers, shape.PolicyUser{UserId: &u.ID, UserName: &u.Name})
@@ -205,83 +206,57 @@ func (s *service) ListEntitiesForPolicy(_ context.Context, c *gate.Call, in *sha
 	return out, nil
 }
 
-// policyID is the ID of the managed policy with that ARN, AWS's or the account's.
-func (s *service) policyID(account snapshot.Account, policyARN string) (string, error) {
-	if p, ok := s.managed.ByARN(policyARN); ok {
-		return p.ID, nil
+// useKinds is the order in which uses of a policy are listed.
+var useKinds = []entity.Kind{entity.KindUser, entity.KindGroup, entity.KindRole}
+
+// useMark reads a marker of ListEntitiesForPolicy: kind and folded name.
+func useMark(marker *string) (snapshot.UseMark, error) {
+	key, err := place(marker)
+	if err != nil || key == "" {
+		return snapshot.UseMark{}, err
 	}
-	p, err := customerPolicy(account, policyARN)
-	if err != nil {
-		return "", err
+	kind, name, _ := strings.Cut(key, "/")
+	if !slices.Contains(useKinds, entity.Kind(kind)) || name == "" {
+		return snapshot.UseMark{}, invalidMarker()
 	}
-	return p.ID, nil
+	return snapshot.UseMark{Kind: entity.Kind(kind), Name: name}, nil
 }
 
-// usedAs is a use of a policy and in which way.
-type usedAs struct {
-	snapshot.Use
-	boundary bool
-}
-
-// place orders uses: attachments before boundaries.
-func (u usedAs) place() string {
-	way := "a"
-	if u.boundary {
-		way = "b"
+// usesAfter yields the uses of a policy that the usage filter asks for, after a mark, an entity once.
+func usesAfter(account snapshot.Account, policyID string, usage *string, after snapshot.UseMark) iter.Seq[snapshot.Use] {
+	attached, bounded := usageFilter(usage)
+	switch {
+	case !bounded:
+		return account.Attached(policyID, after)
+	case !attached:
+		return account.Bounded(policyID, after)
 	}
-	return way + "/" + string(u.Kind) + "/" + entity.FoldName(u.Name)
-}
-
-// usesAfter yields the uses of a policy that the usage filter asks for, after a place.
-func usesAfter(account snapshot.Account, id string, usage *string, from string) iter.Seq[usedAs] {
-	way, rest, _ := strings.Cut(from, "/")
-	kind, name, _ := strings.Cut(rest, "/")
-	mark := snapshot.UseMark{Kind: entity.Kind(kind), Name: name}
-	attached := (usage == nil || *usage == "PermissionsPolicy") && way != "b"
-	bounded := usage == nil || *usage == "PermissionsBoundary"
-	return func(yield func(usedAs) bool) {
-		if attached {
-			for u := range account.Attached(id, mark) {
-				if !yield(usedAs{u, false}) {
-					return
-				}
-			}
-		}
-		if !bounded {
-			return
-		}
-		if way != "b" {
-			mark = snapshot.UseMark{}
-		}
-		for u := range account.Bounded(id, mark) {
-			if !yield(usedAs{u, true}) {
+	both := merge(account.Attached(policyID, after), account.Bounded(policyID, after), func(a, b snapshot.Use) int {
+		return cmp.Or(cmp.Compare(slices.Index(useKinds, a.Kind), slices.Index(useKinds, b.Kind)),
+			strings.Compare(entity.FoldName(a.Name), entity.FoldName(b.Name)))
+	})
+	return func(yield func(snapshot.Use) bool) {
+		last := ""
+		for u := range both {
+			if u.ID != last && !yield(u) {
 				return
 			}
+			last = u.ID
 		}
 	}
 }
 
-// keepsEntity applies EntityFilter. LocalManagedPolicy and AWSManagedPolicy are values of the same type that name no entity.
-func keepsEntity(filter *string, u usedAs) bool {
-	if filter == nil {
+// entityFilter applies EntityFilter. LocalManagedPolicy and AWSManagedPolicy are values of the same type that name no entity.
+func entityFilter(filter *string, kind entity.Kind) bool {
+	switch deref(filter, "") {
+	case "":
 		return true
-	}
-	switch *filter {
 	case "User":
-		return u.Kind == entity.KindUser
+		return kind == entity.KindUser
 	case "Group":
-		return u.Kind == entity.KindGroup
+		return kind == entity.KindGroup
 	case "Role":
-		return u.Kind == entity.KindRole
+		return kind == entity.KindRole
 	}
 	return false
-}
-
-// customerPolicy finds a customer managed policy of the account by its ARN.
-func customerPolicy(account snapshot.Account, policyARN string) (snapshot.Policy, error) {
-	p, ok := account.Policy(policyARN[strings.LastIndexByte(policyARN, '/')+1:])
-	if !ok || p.ARN() != policyARN {
-		return snapshot.Policy{}, fault.New(fault.NotFound, "Policy %s was not found.", policyARN)
-	}
-	return p, nil
 }

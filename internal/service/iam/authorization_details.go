@@ -35,8 +35,8 @@ const (
 
 var detailKinds = []string{detailUser, detailGroup, detailRole, detailOwn, detailAWS}
 
-// place orders the listing: by kind, then by folded name.
-func (d detail) place() string { return d.kind + "/" + d.name }
+// key is the entity's place, for a marker.
+func (d detail) key() string { return d.kind + "/" + d.name }
 
 // GetAccountAuthorizationDetails lists every user, group, role and managed policy of the account with all that they grant.
 // Of AWS's policies it shows those that the account uses.
@@ -45,22 +45,22 @@ func (s *service) GetAccountAuthorizationDetails(ctx context.Context, c *gate.Ca
 	if err != nil {
 		return nil, err
 	}
-	from, err := place(in.Marker)
+	after, err := detailPlace(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	some, next := page(s.details(account, in.Filter, from), in.MaxItems, nil, detail.place)
+	listed, next := page(s.details(account, in.Filter, after), in.MaxItems, nil, detail.key)
 	out := &shape.GetAccountAuthorizationDetailsResponse{
-		IsTruncated: new(next != nil), Marker: next,
+		IsTruncated: truncated(next), Marker: next,
 		UserDetailList: []shape.UserDetail{}, GroupDetailList: []shape.GroupDetail{}, RoleDetailList: []shape.RoleDetail{}, Policies: []shape.ManagedPolicyDetail{},
 	}
-	for _, d := range some {
+	for _, d := range listed {
 		switch {
 		case d.user != nil:
 			out.UserDetailList = append(out.UserDetailList, s.userDetail(account, *d.user))
 		case d.grp != nil:
 			out.GroupDetailList = append(out.GroupDetailList, shape.GroupDetail{
-				Arn: new(d.grp.ARN()), AttachedManagedPolicies: s.attachedPolicies(account, d.grp.Attached), CreateDate: &d.grp.CreatedAt,
+				Arn: new(d.grp.ARN()), AttachedManagedPolicies: attachedShapes(s.attached(account, d.grp.Attached)), CreateDate: &d.grp.CreatedAt,
 				GroupId: &d.grp.ID, GroupName: &d.grp.Name, GroupPolicyList: inlineDetails(d.grp.Inline), Path: &d.grp.Path,
 			})
 		case d.role != nil:
@@ -70,31 +70,41 @@ func (s *service) GetAccountAuthorizationDetails(ctx context.Context, c *gate.Ca
 			}
 			out.RoleDetailList = append(out.RoleDetailList, *r)
 		case d.own != nil:
-			out.Policies = append(out.Policies, customerDetail(d.own.Policy))
+			out.Policies = append(out.Policies, policyDetail(account, managedPolicy{own: d.own.Policy}))
 		default:
-			out.Policies = append(out.Policies, managedDetail(account, d.aws))
+			out.Policies = append(out.Policies, policyDetail(account, managedPolicy{aws: d.aws}))
 		}
 	}
 	return out, nil
 }
 
+// detailPlace reads a marker: the kind and folded name of the last entity of the page before. No kind is the beginning.
+func detailPlace(marker *string) (detail, error) {
+	key, err := place(marker)
+	if err != nil || key == "" {
+		return detail{}, err
+	}
+	kind, name, _ := strings.Cut(key, "/")
+	if !slices.Contains(detailKinds, kind) || name == "" {
+		return detail{}, invalidMarker()
+	}
+	return detail{kind: kind, name: name}, nil
+}
+
 // details yields what the filter asks for, after a place. No filter is everything.
-func (s *service) details(account snapshot.Account, filter []string, from string) iter.Seq[detail] {
-	at, name, _ := strings.Cut(from, "/")
+func (s *service) details(account snapshot.Account, filter []string, after detail) iter.Seq[detail] {
 	return func(yield func(detail) bool) {
 		for i, kind := range detailKinds {
-			after := ""
-			if from != "" {
-				if reached := slices.Index(detailKinds, at); i < reached {
-					continue
-				} else if i == reached {
-					after = name
-				}
+			from := ""
+			if reached := slices.Index(detailKinds, after.kind); i < reached {
+				continue
+			} else if i == reached {
+				from = after.name
 			}
 			if len(filter) > 0 && !slices.Contains(filter, kind) {
 				continue
 			}
-			for d := range s.detailsOf(account, kind, after) {
+			for d := range s.detailsOf(account, kind, from) {
 				if !yield(d) {
 					return
 				}
@@ -103,6 +113,7 @@ func (s *service) details(account snapshot.Account, filter []string, from string
 	}
 }
 
+// detailsOf yields the entities of one kind that come after a folded name.
 func (s *service) detailsOf(account snapshot.Account, kind, after string) iter.Seq[detail] {
 	return func(yield func(detail) bool) {
 		switch kind {
@@ -132,8 +143,8 @@ func (s *service) detailsOf(account snapshot.Account, kind, after string) iter.S
 			}
 		case detailAWS:
 			for p := range s.managed.After(after) {
-				inUse := some(account.Attached(p.ID, snapshot.UseMark{})) || some(account.Bounded(p.ID, snapshot.UseMark{}))
-				if inUse && !yield(detail{kind: kind, name: entity.FoldName(p.Name), aws: p}) {
+				m := managedPolicy{aws: p}
+				if used := m.attachments(account)+m.boundaryUses(account) > 0; used && !yield(detail{kind: kind, name: entity.FoldName(p.Name), aws: p}) {
 					return
 				}
 			}
@@ -150,7 +161,7 @@ func (s *service) userDetail(account snapshot.Account, u snapshot.User) shape.Us
 	}
 	slices.Sort(groups)
 	return shape.UserDetail{
-		Arn: new(u.ARN()), AttachedManagedPolicies: s.attachedPolicies(account, u.Attached), CreateDate: &u.CreatedAt, GroupList: groups,
+		Arn: new(u.ARN()), AttachedManagedPolicies: attachedShapes(s.attached(account, u.Attached)), CreateDate: &u.CreatedAt, GroupList: groups,
 		Path: &u.Path, PermissionsBoundary: s.shapeBoundary(account, u.Grants.Boundary), Tags: shapeTags(u.Tags), UserId: &u.ID,
 		UserName: &u.Name, UserPolicyList: inlineDetails(u.Inline),
 	}
@@ -163,7 +174,7 @@ func (s *service) roleDetail(ctx context.Context, c *gate.Call, account snapshot
 	}
 	return &shape.RoleDetail{
 		Arn: new(r.ARN()), AssumeRolePolicyDocument: new(escapeDocument(trustText(c.Snapshot, r.Role))),
-		AttachedManagedPolicies: s.attachedPolicies(account, r.Attached), CreateDate: &r.CreatedAt, InstanceProfileList: []shape.InstanceProfile{},
+		AttachedManagedPolicies: attachedShapes(s.attached(account, r.Attached)), CreateDate: &r.CreatedAt, InstanceProfileList: []shape.InstanceProfile{},
 		Path: &r.Path, PermissionsBoundary: s.shapeBoundary(account, r.Grants.Boundary), RoleId: &r.ID, RoleLastUsed: used, RoleName: &r.Name,
 		RolePolicyList: inlineDetails(r.Inline), Tags: shapeTags(r.Tags),
 	}, nil
@@ -178,31 +189,16 @@ func inlineDetails(all []entity.InlinePolicy) []shape.PolicyDetail {
 	return out
 }
 
-func customerDetail(p *entity.Policy) shape.ManagedPolicyDetail {
-	d := policyDetail(customerShape(p))
-	if p.Description != "" {
-		d.Description = &p.Description
+// policyDetail is a managed policy with all its versions that are known.
+func policyDetail(account snapshot.Account, p managedPolicy) shape.ManagedPolicyDetail {
+	brief := p.shape(account)
+	out := shape.ManagedPolicyDetail{
+		Arn: brief.Arn, AttachmentCount: brief.AttachmentCount, CreateDate: brief.CreateDate, DefaultVersionId: brief.DefaultVersionId,
+		IsAttachable: brief.IsAttachable, Path: brief.Path, PermissionsBoundaryUsageCount: brief.PermissionsBoundaryUsageCount,
+		PolicyId: brief.PolicyId, PolicyName: brief.PolicyName, PolicyVersionList: p.versions(), UpdateDate: brief.UpdateDate,
 	}
-	for i := len(p.Versions) - 1; i >= 0; i-- {
-		v := versionShape(p, i)
-		v.Document = new(escapeDocument(p.Versions[i].Document))
-		d.PolicyVersionList = append(d.PolicyVersionList, v)
+	if p.own != nil && p.own.Description != "" {
+		out.Description = &p.own.Description
 	}
-	return d
-}
-
-func managedDetail(account snapshot.Account, p *catalog.ManagedPolicy) shape.ManagedPolicyDetail {
-	d := policyDetail(managedShape(account, p))
-	v := managedVersion(p)
-	v.Document = new(escapeDocument(p.Document()))
-	d.PolicyVersionList = []shape.PolicyVersion{v}
-	return d
-}
-
-func policyDetail(p *shape.Policy) shape.ManagedPolicyDetail {
-	return shape.ManagedPolicyDetail{
-		Arn: p.Arn, AttachmentCount: p.AttachmentCount, CreateDate: p.CreateDate, DefaultVersionId: p.DefaultVersionId,
-		IsAttachable: p.IsAttachable, Path: p.Path, PermissionsBoundaryUsageCount: p.PermissionsBoundaryUsageCount, PolicyId: p.PolicyId,
-		PolicyName: p.PolicyName, UpdateDate: p.UpdateDate,
-	}
+	return out
 }

@@ -11,50 +11,64 @@ import (
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
+// boundaryRows are the permission rows of permissions boundaries. For a call that sets one, the condition key is the new
+// one; for a call that removes one, the one that is there (S4-M20).
 var boundaryRows = map[string]gate.Row{
-	"PutUserPermissionsBoundary": {Decides: gate.ByPolicy,
-		Checks: gate.Checks(func(c *gate.Call, in *shape.PutUserPermissionsBoundaryRequest) []authorizer.Check {
-			return []authorizer.Check{{Action: "iam:PutUserPermissionsBoundary", Resource: userARN(c, in.UserName), Keys: boundaryKey(&in.PermissionsBoundary)}}
+	"PutUserPermissionsBoundary": {Decides: gate.ByPolicy, Checks: gate.Checks(
+		func(c *gate.Call, in *shape.PutUserPermissionsBoundaryRequest) []authorizer.Check {
+			check := userCheck(c, "iam:PutUserPermissionsBoundary", in.UserName)
+			check.Keys = boundaryKey(&in.PermissionsBoundary)
+			return []authorizer.Check{check}
 		})},
-	"DeleteUserPermissionsBoundary": {Decides: gate.ByPolicy,
-		Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteUserPermissionsBoundaryRequest) []authorizer.Check {
-			target := userARN(c, in.UserName)
-			return []authorizer.Check{{Action: "iam:DeleteUserPermissionsBoundary", Resource: target, Keys: ownBoundaryKey(c, target)}}
+	"DeleteUserPermissionsBoundary": {Decides: gate.ByPolicy, Checks: gate.Checks(
+		func(c *gate.Call, in *shape.DeleteUserPermissionsBoundaryRequest) []authorizer.Check {
+			return []authorizer.Check{withBoundary(c, userCheck(c, "iam:DeleteUserPermissionsBoundary", in.UserName))}
 		})},
-	"PutRolePermissionsBoundary": {Decides: gate.ByPolicy,
-		Checks: gate.Checks(func(c *gate.Call, in *shape.PutRolePermissionsBoundaryRequest) []authorizer.Check {
-			return []authorizer.Check{{Action: "iam:PutRolePermissionsBoundary", Resource: roleARN(c, in.RoleName), Keys: boundaryKey(&in.PermissionsBoundary)}}
+	"PutRolePermissionsBoundary": {Decides: gate.ByPolicy, Checks: gate.Checks(
+		func(c *gate.Call, in *shape.PutRolePermissionsBoundaryRequest) []authorizer.Check {
+			check := roleCheck(c, "iam:PutRolePermissionsBoundary", in.RoleName)
+			check.Keys = boundaryKey(&in.PermissionsBoundary)
+			return []authorizer.Check{check}
 		})},
 	"DeleteRolePermissionsBoundary": {Decides: gate.ByPolicy,
-		Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteRolePermissionsBoundaryRequest) []authorizer.Check {
-			target := roleARN(c, in.RoleName)
-			return []authorizer.Check{{Action: "iam:DeleteRolePermissionsBoundary", Resource: target, Keys: ownBoundaryKey(c, target)}}
-		})},
+		Checks: onBounded("iam:DeleteRolePermissionsBoundary", func(in *shape.DeleteRolePermissionsBoundaryRequest) string { return in.RoleName })},
 }
 
-// ownBoundaryKey is iam:PermissionsBoundary for a call that changes what an existing user or role may do: the boundary that
-// the entity has. It lets an administrator delegate only over entities that keep theirs (S4-M20).
-func ownBoundaryKey(c *gate.Call, target string) []authorizer.Key {
-	a, err := arn.Parse(target)
-	if err != nil {
+// boundaryKey is the condition key iam:PermissionsBoundary with that ARN; absent where there is no boundary.
+func boundaryKey(policyARN *string) []authorizer.Key {
+	if policyARN == nil || *policyARN == "" {
 		return nil
+	}
+	return []authorizer.Key{{Name: "iam:PermissionsBoundary", Values: []string{*policyARN}}}
+}
+
+// withBoundary adds to a question about an existing user or role the boundary that it has as iam:PermissionsBoundary. It lets
+// an administrator delegate only over entities that keep theirs (S4-M20). The record it is read from is among the guards of
+// the decision, as that of the tags.
+func withBoundary(c *gate.Call, check authorizer.Check) authorizer.Check {
+	a, err := arn.Parse(check.Resource)
+	if err != nil {
+		return check
 	}
 	account, ok := c.Snapshot.Account(a.Account())
 	if !ok {
-		return nil
+		return check
 	}
-	boundary := ""
+	var boundary *policy.Policy
 	switch kind, name := splitResource(a.Resource()); kind {
 	case "user":
 		if u, ok := account.User(name); ok {
-			boundary = boundaryARN(u.Boundary())
+			boundary = u.Boundary()
 		}
 	case "role":
 		if r, ok := account.Role(name); ok {
-			boundary = boundaryARN(r.Boundary())
+			boundary = r.Boundary()
 		}
 	}
-	return boundaryKey(&boundary)
+	if boundary != nil {
+		check.Keys = append(check.Keys, boundaryKey(new(boundary.Name()))...) // managed policies are named by their ARN
+	}
+	return check
 }
 
 // PutUserPermissionsBoundary sets a user's permissions boundary.
@@ -83,12 +97,4 @@ func (s *service) putBoundary(ctx context.Context, c *gate.Call, t directory.Tar
 
 func (s *service) deleteBoundary(ctx context.Context, c *gate.Call, t directory.Target) error {
 	return gate.Do(ctx, s.dir, c, func(tx *directory.Tx) error { return tx.DeleteBoundary(t) })
-}
-
-// boundaryARN is the ARN of a compiled boundary: managed policies are named by it.
-func boundaryARN(p *policy.Policy) string {
-	if p == nil {
-		return ""
-	}
-	return p.Name()
 }

@@ -12,46 +12,43 @@ import (
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
+// inlineRows are the permission rows of inline policies. Those that change what a user or role may do have its permissions
+// boundary as a condition key.
 var inlineRows = map[string]gate.Row{
 	"PutUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutUserPolicyRequest) []authorizer.Check {
-		return inlineChecks(c, "iam:PutUserPolicy", userARN(c, in.UserName))
+		return []authorizer.Check{withBoundary(c, userCheck(c, "iam:PutUserPolicy", in.UserName))}
 	})},
 	"DeleteUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteUserPolicyRequest) []authorizer.Check {
-		return inlineChecks(c, "iam:DeleteUserPolicy", userARN(c, in.UserName))
+		return []authorizer.Check{withBoundary(c, userCheck(c, "iam:DeleteUserPolicy", in.UserName))}
 	})},
 	"GetUserPolicy": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.GetUserPolicyRequest) []authorizer.Check {
-		return []authorizer.Check{{Action: "iam:GetUserPolicy", Resource: userARN(c, in.UserName)}}
+		return []authorizer.Check{userCheck(c, "iam:GetUserPolicy", in.UserName)}
 	})},
 	"ListUserPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.ListUserPoliciesRequest) []authorizer.Check {
-		return []authorizer.Check{{Action: "iam:ListUserPolicies", Resource: userARN(c, in.UserName)}}
+		return []authorizer.Check{userCheck(c, "iam:ListUserPolicies", in.UserName)}
 	})},
 	"PutGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutGroupPolicyRequest) []authorizer.Check {
-		return inlineChecks(c, "iam:PutGroupPolicy", groupARN(c, in.GroupName))
+		return []authorizer.Check{groupCheck(c, "iam:PutGroupPolicy", in.GroupName)}
 	})},
 	"DeleteGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteGroupPolicyRequest) []authorizer.Check {
-		return inlineChecks(c, "iam:DeleteGroupPolicy", groupARN(c, in.GroupName))
+		return []authorizer.Check{groupCheck(c, "iam:DeleteGroupPolicy", in.GroupName)}
 	})},
 	"GetGroupPolicy": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.GetGroupPolicyRequest) []authorizer.Check {
-		return []authorizer.Check{{Action: "iam:GetGroupPolicy", Resource: groupARN(c, in.GroupName)}}
+		return []authorizer.Check{groupCheck(c, "iam:GetGroupPolicy", in.GroupName)}
 	})},
 	"ListGroupPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.ListGroupPoliciesRequest) []authorizer.Check {
-		return []authorizer.Check{{Action: "iam:ListGroupPolicies", Resource: groupARN(c, in.GroupName)}}
+		return []authorizer.Check{groupCheck(c, "iam:ListGroupPolicies", in.GroupName)}
 	})},
 	"PutRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutRolePolicyRequest) []authorizer.Check {
-		return inlineChecks(c, "iam:PutRolePolicy", roleARN(c, in.RoleName))
+		return []authorizer.Check{withBoundary(c, roleCheck(c, "iam:PutRolePolicy", in.RoleName))}
 	})},
 	"DeleteRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteRolePolicyRequest) []authorizer.Check {
-		return inlineChecks(c, "iam:DeleteRolePolicy", roleARN(c, in.RoleName))
+		return []authorizer.Check{withBoundary(c, roleCheck(c, "iam:DeleteRolePolicy", in.RoleName))}
 	})},
 	"GetRolePolicy": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: onRole("iam:GetRolePolicy", func(in *shape.GetRolePolicyRequest) string { return in.RoleName })},
 	"ListRolePolicies": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: onRole("iam:ListRolePolicies", func(in *shape.ListRolePoliciesRequest) string { return in.RoleName })},
-}
-
-// inlineChecks asks whether the caller may change the inline policies of an entity; its boundary is a condition key.
-func inlineChecks(c *gate.Call, action, target string) []authorizer.Check {
-	return []authorizer.Check{{Action: action, Resource: target, Keys: ownBoundaryKey(c, target)}}
 }
 
 // PutUserPolicy embeds a policy in a user, or replaces the one of that name.
@@ -141,7 +138,7 @@ func (s *service) ListUserPolicies(_ context.Context, c *gate.Call, in *shape.Li
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListUserPoliciesResponse{IsTruncated: new(next != nil), Marker: next, PolicyNames: names}, nil
+	return &shape.ListUserPoliciesResponse{IsTruncated: truncated(next), Marker: next, PolicyNames: names}, nil
 }
 
 // ListGroupPolicies lists the names of a group's inline policies.
@@ -154,7 +151,7 @@ func (s *service) ListGroupPolicies(_ context.Context, c *gate.Call, in *shape.L
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListGroupPoliciesResponse{IsTruncated: new(next != nil), Marker: next, PolicyNames: names}, nil
+	return &shape.ListGroupPoliciesResponse{IsTruncated: truncated(next), Marker: next, PolicyNames: names}, nil
 }
 
 // ListRolePolicies lists the names of a role's inline policies.
@@ -167,7 +164,7 @@ func (s *service) ListRolePolicies(_ context.Context, c *gate.Call, in *shape.Li
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListRolePoliciesResponse{IsTruncated: new(next != nil), Marker: next, PolicyNames: names}, nil
+	return &shape.ListRolePoliciesResponse{IsTruncated: truncated(next), Marker: next, PolicyNames: names}, nil
 }
 
 // inlinePolicy finds a policy by its name, whose case counts: inline names are unique only within their entity.
@@ -179,16 +176,16 @@ func inlinePolicy(all []entity.InlinePolicy, holder, name string) (*entity.Inlin
 	return &all[i], nil
 }
 
-// inlineNames is one page of names, in their order.
+// inlineNames is one page of names, in their order: that of the record.
 func inlineNames(all []entity.InlinePolicy, after *string, max *int) ([]string, *string, error) {
 	from, err := place(after)
 	if err != nil {
 		return nil, nil, err
 	}
-	some, next := page(slices.Values(all), max,
+	policies, next := page(slices.Values(all), max,
 		func(p entity.InlinePolicy) bool { return p.Name > from }, func(p entity.InlinePolicy) string { return p.Name })
-	names := make([]string, 0, len(some))
-	for _, p := range some {
+	names := make([]string, 0, len(policies))
+	for _, p := range policies {
 		names = append(names, p.Name)
 	}
 	return names, next, nil

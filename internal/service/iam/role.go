@@ -1,9 +1,10 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"net/url"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,56 +18,66 @@ import (
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
+// roleRows are the permission rows of the operations on roles.
 var roleRows = map[string]gate.Row{
-	"CreateRole": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.CreateRoleRequest) []authorizer.Check {
-		target := entity.RoleARN(c.Account(), orRoot(in.Path), in.RoleName)
-		checks := []authorizer.Check{{
-			Action: "iam:CreateRole", Resource: target, Keys: boundaryKey(in.PermissionsBoundary), RequestTags: entityTags(in.Tags),
-		}}
-		if len(in.Tags) > 0 {
-			checks = append(checks, authorizer.Check{Action: "iam:TagRole", Resource: target, RequestTags: entityTags(in.Tags)})
-		}
-		return checks
-	})},
-	"GetRole":   {Decides: gate.ByPolicy, ReadOnly: true, Checks: onRole("iam:GetRole", func(in *shape.GetRoleRequest) string { return in.RoleName })},
-	"ListRoles": {Decides: gate.ByPolicy, ReadOnly: true, Checks: listRolesChecks},
+	"CreateRole": {Decides: gate.ByPolicy, Checks: gate.Checks(createRoleChecks)},
+	"GetRole":    {Decides: gate.ByPolicy, ReadOnly: true, Checks: onBounded("iam:GetRole", func(in *shape.GetRoleRequest) string { return in.RoleName })},
+	// The resource of a list call is all entities under its path prefix.
+	"ListRoles": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
+		func(c *gate.Call, in *shape.ListRolesRequest) []authorizer.Check {
+			return []authorizer.Check{{Action: "iam:ListRoles", Resource: entity.RoleARN(c.Account(), orRoot(in.PathPrefix), "")}}
+		})},
 	"UpdateRole": {Decides: gate.ByPolicy,
-		Checks: onRole("iam:UpdateRole", func(in *shape.UpdateRoleRequest) string { return in.RoleName })},
+		Checks: onBounded("iam:UpdateRole", func(in *shape.UpdateRoleRequest) string { return in.RoleName })},
 	"UpdateRoleDescription": {Decides: gate.ByPolicy,
-		Checks: onRole("iam:UpdateRoleDescription", func(in *shape.UpdateRoleDescriptionRequest) string { return in.RoleName })},
+		Checks: onBounded("iam:UpdateRoleDescription", func(in *shape.UpdateRoleDescriptionRequest) string { return in.RoleName })},
 	"DeleteRole": {Decides: gate.ByPolicy,
-		Checks: onRole("iam:DeleteRole", func(in *shape.DeleteRoleRequest) string { return in.RoleName })},
+		Checks: onBounded("iam:DeleteRole", func(in *shape.DeleteRoleRequest) string { return in.RoleName })},
 	"UpdateAssumeRolePolicy": {Decides: gate.ByPolicy,
-		Checks: onRole("iam:UpdateAssumeRolePolicy", func(in *shape.UpdateAssumeRolePolicyRequest) string { return in.RoleName })},
+		Checks: onBounded("iam:UpdateAssumeRolePolicy", func(in *shape.UpdateAssumeRolePolicyRequest) string { return in.RoleName })},
 	"TagRole": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.TagRoleRequest) []authorizer.Check {
-		return []authorizer.Check{{Action: "iam:TagRole", Resource: roleARN(c, in.RoleName), RequestTags: entityTags(in.Tags)}}
+		check := roleCheck(c, "iam:TagRole", in.RoleName)
+		check.RequestTags = entityTags(in.Tags)
+		return []authorizer.Check{check}
 	})},
 	"UntagRole": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.UntagRoleRequest) []authorizer.Check {
-		return []authorizer.Check{{Action: "iam:UntagRole", Resource: roleARN(c, in.RoleName), RequestTagKeys: in.TagKeys}}
+		check := roleCheck(c, "iam:UntagRole", in.RoleName)
+		check.RequestTagKeys = in.TagKeys
+		return []authorizer.Check{check}
 	})},
 	"ListRoleTags": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: onRole("iam:ListRoleTags", func(in *shape.ListRoleTagsRequest) string { return in.RoleName })},
 }
 
+// roleCheck asks for one action on a role, as userCheck does on a user.
+func roleCheck(c *gate.Call, action, name string) authorizer.Check {
+	return authorizer.Check{Action: action, Resource: roleARN(c, name), Shown: "role " + name}
+}
+
 // onRole asks for one action on the role that the input names.
 func onRole[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
 	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{{Action: action, Resource: roleARN(c, name(in))}}
+		return []authorizer.Check{roleCheck(c, action, name(in))}
 	})
 }
 
-// listRolesChecks asks for the path that is listed: the resource of a list call is all entities under its prefix.
-func listRolesChecks(c *gate.Call) ([]authorizer.Check, error) {
-	in := gate.Input[*shape.ListRolesRequest](c)
-	return []authorizer.Check{{Action: "iam:ListRoles", Resource: entity.RoleARN(c.Account(), orRoot(in.PathPrefix), "")}}, nil
+// onBounded asks as onRole, for the actions whose condition keys have the role's permissions boundary among them.
+func onBounded[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
+	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
+		return []authorizer.Check{withBoundary(c, roleCheck(c, action, name(in)))}
+	})
 }
 
-// boundaryKey is the condition key of calls that set a permissions boundary, or act on an entity that has one.
-func boundaryKey(policyARN *string) []authorizer.Key {
-	if policyARN == nil || *policyARN == "" {
-		return nil
+// createRoleChecks: making a role with tags needs iam:TagRole on it too ("Tag IAM resources").
+func createRoleChecks(c *gate.Call, in *shape.CreateRoleRequest) []authorizer.Check {
+	create := authorizer.Check{
+		Action: "iam:CreateRole", Resource: entity.RoleARN(c.Account(), orRoot(in.Path), in.RoleName),
+		Keys: boundaryKey(in.PermissionsBoundary), RequestTags: entityTags(in.Tags),
 	}
-	return []authorizer.Key{{Name: "iam:PermissionsBoundary", Values: []string{*policyARN}}}
+	if len(in.Tags) == 0 {
+		return []authorizer.Check{create}
+	}
+	return []authorizer.Check{create, {Action: "iam:TagRole", Resource: create.Resource, RequestTags: create.RequestTags}}
 }
 
 // orRoot is a path that may be left out.
@@ -79,15 +90,12 @@ func orRoot(path *string) string {
 
 // CreateRole makes a role with a trust policy and without permissions.
 func (s *service) CreateRole(ctx context.Context, c *gate.Call, in *shape.CreateRoleRequest) (*shape.CreateRoleResponse, error) {
-	n := directory.NewRole{Name: in.RoleName, Path: orRoot(in.Path), Trust: in.AssumeRolePolicyDocument, Tags: entityTags(in.Tags)}
-	if in.Description != nil {
-		n.Description = *in.Description
+	n := directory.NewRole{
+		Name: in.RoleName, Path: orRoot(in.Path), Description: deref(in.Description, ""), Trust: in.AssumeRolePolicyDocument,
+		Boundary: deref(in.PermissionsBoundary, ""), Tags: entityTags(in.Tags),
 	}
 	if in.MaxSessionDuration != nil {
 		n.MaxSession = time.Duration(*in.MaxSessionDuration) * time.Second
-	}
-	if in.PermissionsBoundary != nil {
-		n.Boundary = *in.PermissionsBoundary
 	}
 	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.CreateRoleResponse, error) {
 		r, err := tx.CreateRole(c.Account(), n)
@@ -97,12 +105,7 @@ func (s *service) CreateRole(ctx context.Context, c *gate.Call, in *shape.Create
 		out := shape.Role{
 			Arn: r.ARN(), CreateDate: r.CreatedAt, Path: r.Path, RoleId: r.ID, RoleName: r.Name, Tags: shapeTags(r.Tags),
 			AssumeRolePolicyDocument: new(escapeDocument(in.AssumeRolePolicyDocument)), PermissionsBoundary: boundaryOf(n.Boundary),
-		}
-		if in.Description != nil {
-			out.Description = &r.Description
-		}
-		if in.MaxSessionDuration != nil {
-			out.MaxSessionDuration = in.MaxSessionDuration
+			Description: in.Description, MaxSessionDuration: in.MaxSessionDuration,
 		}
 		return &shape.CreateRoleResponse{Role: out}, nil
 	})
@@ -131,22 +134,25 @@ func (s *service) ListRoles(_ context.Context, c *gate.Call, in *shape.ListRoles
 	if err != nil {
 		return nil, err
 	}
-	some, next := page(account.Roles(after), in.MaxItems,
+	roles, next := page(account.Roles(after), in.MaxItems,
 		func(r snapshot.Role) bool { return inPath(r.Path, in.PathPrefix) },
 		func(r snapshot.Role) string { return entity.FoldName(r.Name) })
-	out := &shape.ListRolesResponse{IsTruncated: new(next != nil), Marker: next, Roles: make([]shape.Role, 0, len(some))}
-	for _, r := range some {
-		out.Roles = append(out.Roles, briefRole(c.Snapshot, r))
+	out := &shape.ListRolesResponse{IsTruncated: truncated(next), Marker: next, Roles: make([]shape.Role, 0, len(roles))}
+	for _, r := range roles {
+		out.Roles = append(out.Roles, briefRole(c.Snapshot, r.Role))
 	}
 	return out, nil
 }
 
 // UpdateRole sets a role's description and the longest life of its sessions. A description that is left out stays; a life
-// that is left out becomes the default of one hour ("UpdateRole" in the IAM API Reference).
+// that is left out becomes the default of one hour ("UpdateRole" in the IAM API Reference), but for a service-linked role,
+// of which only the description may be changed (S2-251).
 func (s *service) UpdateRole(ctx context.Context, c *gate.Call, in *shape.UpdateRoleRequest) (*shape.UpdateRoleResponse, error) {
-	u := directory.RoleUpdate{Description: in.Description, MaxSession: new(time.Hour)}
+	u := directory.RoleUpdate{Description: in.Description}
 	if in.MaxSessionDuration != nil {
 		u.MaxSession = new(time.Duration(*in.MaxSessionDuration) * time.Second)
+	} else if r, err := role(c, in.RoleName); err == nil && r.ServiceLinked == "" {
+		u.MaxSession = new(time.Hour)
 	}
 	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.UpdateRoleResponse, error) {
 		_, err := tx.UpdateRole(c.Account(), in.RoleName, u)
@@ -161,7 +167,7 @@ func (s *service) UpdateRoleDescription(ctx context.Context, c *gate.Call, in *s
 		if err != nil {
 			return nil, err
 		}
-		return &shape.UpdateRoleDescriptionResponse{Role: new(briefRole(c.Snapshot, snapshot.Role{Role: r}))}, nil
+		return &shape.UpdateRoleDescriptionResponse{Role: new(briefRole(c.Snapshot, r))}, nil
 	})
 }
 
@@ -198,11 +204,24 @@ func (s *service) ListRoleTags(_ context.Context, c *gate.Call, in *shape.ListRo
 	if err != nil {
 		return nil, err
 	}
-	tags, next, err := tagPage(r.Tags, in.Marker, in.MaxItems)
+	tags, next, err := sortedTagPage(r.Tags, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
-	return &shape.ListRoleTagsResponse{IsTruncated: new(next != nil), Marker: next, Tags: tags}, nil
+	return &shape.ListRoleTagsResponse{IsTruncated: truncated(next), Marker: next, Tags: tags}, nil
+}
+
+// sortedTagPage is one page of tags in the order of their keys, which AWS promises of its lists ("ListRoleTags",
+// "ListPolicyTags" in the IAM API Reference).
+func sortedTagPage(tags []entity.Tag, after *string, max *int) ([]shape.Tag, *string, error) {
+	sorted := slices.SortedFunc(slices.Values(tags), func(a, b entity.Tag) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)), strings.Compare(a.Key, b.Key))
+	})
+	some, next, err := tagPage(sorted, after, max)
+	if some == nil {
+		some = []shape.Tag{} // a list call answers an empty list, a get call none
+	}
+	return some, next, err
 }
 
 // role finds a role of the caller's account.
@@ -219,10 +238,10 @@ func role(c *gate.Call, name string) (snapshot.Role, error) {
 }
 
 // briefRole is a role as list calls show it.
-func briefRole(s *snapshot.Snapshot, r snapshot.Role) shape.Role {
+func briefRole(s *snapshot.Snapshot, r *entity.Role) shape.Role {
 	out := shape.Role{
 		Arn: r.ARN(), CreateDate: r.CreatedAt, Path: r.Path, RoleId: r.ID, RoleName: r.Name,
-		AssumeRolePolicyDocument: new(escapeDocument(trustText(s, r.Role))),
+		AssumeRolePolicyDocument: new(escapeDocument(trustText(s, r))),
 		MaxSessionDuration:       new(int(r.MaxSession / time.Second)),
 	}
 	if r.Description != "" {
@@ -237,7 +256,7 @@ func (s *service) fullRole(ctx context.Context, c *gate.Call, r snapshot.Role) (
 	if err != nil {
 		return nil, err
 	}
-	out := briefRole(c.Snapshot, r)
+	out := briefRole(c.Snapshot, r.Role)
 	out.Tags, out.PermissionsBoundary = shapeTags(r.Tags), s.shapeBoundary(account, r.Grants.Boundary)
 	if out.RoleLastUsed, err = s.roleLastUsed(ctx, r); err != nil {
 		return nil, err
@@ -272,6 +291,3 @@ func trustText(s *snapshot.Snapshot, r *entity.Role) string {
 
 // escapeDocument writes a policy document as IAM answers it: percent-encoded after RFC 3986.
 func escapeDocument(text string) string { return strings.ReplaceAll(url.QueryEscape(text), "+", "%20") }
-
-// versionID is a policy version's number as the API writes it.
-func versionID(number int) string { return "v" + strconv.Itoa(number) }
