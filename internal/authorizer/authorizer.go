@@ -79,7 +79,9 @@ type Check struct {
 // Facts is what a service knows of one of its resources.
 type Facts struct {
 	Account string       // owner
-	Tags    []entity.Tag // present as aws:ResourceTag/… and SERVICE:ResourceTag/…
+	Tags    []entity.Tag // present as aws:ResourceTag/…
+	// OwnTagKey says that Tags are present as SERVICE:ResourceTag/… too: some types of resources have that key, others do not.
+	OwnTagKey bool
 	// Guards are the records that Tags were read from; none where there are no tags.
 	Guards []store.Guard
 }
@@ -244,7 +246,9 @@ func (q *query) object(a *Authorizer, s *snapshot.Snapshot, ch *Check, d *Decisi
 					q.request.ResourceAccount = f.Account
 				}
 				q.tags("aws:ResourceTag/", f.Tags)
-				q.tags(service+":ResourceTag/", f.Tags)
+				if f.OwnTagKey {
+					q.tags(service+":ResourceTag/", f.Tags)
+				}
 				d.Guards = append(slices.Clip(d.Guards), f.Guards...)
 			}
 		}

@@ -25,7 +25,8 @@ func (resources) Facts(s *snapshot.Snapshot, text string) (authorizer.Facts, boo
 		return authorizer.Facts{}, false
 	}
 	kind, name := splitResource(a.Resource())
-	f := authorizer.Facts{Account: account.ID}
+	// iam:ResourceTag is a key of users and roles only (Service Authorization Reference).
+	f := authorizer.Facts{Account: account.ID, OwnTagKey: kind == "user" || kind == "role"}
 	switch kind {
 	case "user":
 		if u, ok := account.User(name); ok {
@@ -44,7 +45,7 @@ func (resources) Facts(s *snapshot.Snapshot, text string) (authorizer.Facts, boo
 		}
 	case "group":
 		if g, ok := account.Group(name); ok {
-			return f, g.ARN() == text
+			return f, g.ARN() == text // the caller's guards have the epoch, which changes with the ARN of any group
 		}
 	default:
 		return f, true
