@@ -34,7 +34,8 @@ func (tx *Tx) CreateGroup(account string, n NewGroup) (g *entity.Group, err erro
 	return g, nil
 }
 
-// RenameGroup changes a group's name or path; members and policies stay (S1-150).
+// RenameGroup changes a group's name or path; members and policies stay (S1-150). It raises the epoch: decisions about a
+// group rely on its ARN, and do not compare its record, which every new member rewrites.
 func (tx *Tx) RenameGroup(account, name string, to Rename) (g *entity.Group, err error) {
 	defer tx.note(&err)
 	g, err = tx.group(account, name)
@@ -57,10 +58,12 @@ func (tx *Tx) RenameGroup(account, name string, to Rename) (g *entity.Group, err
 		return nil, err
 	}
 	tx.put(entity.GroupKey(account, g.ID), g)
+	tx.bumpEpoch(account)
 	return g, nil
 }
 
-// DeleteGroup deletes a group that has neither members nor policies (S1-152).
+// DeleteGroup deletes a group that has neither members nor policies (S1-152). It raises the epoch as RenameGroup does: the
+// name may come back with another path.
 func (tx *Tx) DeleteGroup(account, name string) (err error) {
 	defer tx.note(&err)
 	g, err := tx.group(account, name)
@@ -74,6 +77,7 @@ func (tx *Tx) DeleteGroup(account, name string) (err error) {
 		return err
 	}
 	tx.txn.Delete(entity.GroupKey(account, g.ID))
+	tx.bumpEpoch(account)
 	return tx.delist(groupRef(g))
 }
 

@@ -246,3 +246,22 @@ func TestGroups(t *testing.T) {
 	w.refuse(fault.LimitExceeded, "Cannot exceed quota for GroupsPerAccount: 2", createGroup("third"))
 	w.intact()
 }
+
+// TestGroupARNIsGuarded: decisions about a group have no guard of its own, so that what ends its ARN raises the epoch.
+func TestGroupARNIsGuarded(t *testing.T) {
+	w := newWorld(t)
+	if w.epoch(createGroup("crew")) {
+		t.Error("a new group raised the epoch")
+	}
+	move := func(tx *directory.Tx) error {
+		path := "/eu/"
+		_, err := tx.RenameGroup(home, "crew", directory.Rename{Path: &path})
+		return err
+	}
+	if !w.epoch(move) {
+		t.Error("a new path did not raise the epoch")
+	}
+	if !w.epoch(func(tx *directory.Tx) error { return tx.DeleteGroup(home, "crew") }) {
+		t.Error("a deletion did not raise the epoch")
+	}
+}

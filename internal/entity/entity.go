@@ -178,8 +178,8 @@ type AccessKey struct {
 	CreatedAt time.Time
 }
 
-// Epoch is rewritten, with a new revision, by every change to a group's grants, to the default version of a managed policy
-// or to whatever else several principals share. A decision relies on a principal's own record and on its account's epoch.
+// Epoch is rewritten, with a new revision, by every change to a group's grants or ARN, to the default version of a managed
+// policy or to whatever else several principals share. A decision relies on a principal's own record and on its account's epoch.
 type Epoch struct{}
 
 // Ref is the value of an index record.
