@@ -295,6 +295,9 @@ func TestConditionKeys(t *testing.T) {
 			w.denied(err, name+"-caller", "iam:CreateAccessKey", "user t1")
 			_, err = caller.CreateAccessKey(ctx, &sdk.CreateAccessKeyInput{UserName: aws.String("nobody")})
 			w.denied(err, name+"-caller", "iam:CreateAccessKey", "user nobody")
+			// The tags of a user in another path are not those of the user to be made.
+			_, err = caller.CreateUser(ctx, &sdk.CreateUserInput{UserName: &name, Path: aws.String("/other/")})
+			w.denied(err, name+"-caller", "iam:CreateUser", w.arn("user/other/"+name))
 		}
 	})
 }
@@ -352,4 +355,122 @@ func TestPathPrefixIsTheResource(t *testing.T) {
 	w.denied(err, "caller", "iam:ListGroups", w.arn("group/tea"))
 	must(caller.ListUsers(t.Context(), &sdk.ListUsersInput{PathPrefix: aws.String("/team/")}))(t)
 	must(caller.ListGroups(t.Context(), &sdk.ListGroupsInput{PathPrefix: aws.String("/team/eu/")}))(t)
+}
+
+// TestStaleDecision: a write does not happen where the decision was made on a state that is no more. Each case lets the caller
+// change something that the snapshot does not have yet, or has otherwise, and that the caller may not change as it is by now.
+func TestStaleDecision(t *testing.T) {
+	ctx := t.Context()
+	late := aws.String("late")
+	deleteUser := func(c *sdk.Client) error {
+		_, err := c.DeleteUser(ctx, &sdk.DeleteUserInput{UserName: late})
+		return err
+	}
+	for name, c := range map[string]struct {
+		before  func(*world) func(*directory.Tx) error // what everybody knows
+		behind  func(*world) func(*directory.Tx) error // what the caller's node does not know
+		allowed func(*world) statement
+		do      func(*sdk.Client) error
+	}{
+		"made with a path": {
+			behind: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.CreateUser(w.account, directory.NewUser{Name: "late", Path: "/secret/"})
+					return err
+				}
+			},
+			allowed: func(w *world) statement { return allow("iam:DeleteUser", w.arn("user/late")) },
+			do:      deleteUser,
+		},
+		"made with tags": {
+			behind: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.CreateUser(w.account, directory.NewUser{Name: "late", Tags: []entity.Tag{{Key: "team", Value: "red"}}})
+					return err
+				}
+			},
+			allowed: func(w *world) statement {
+				return allow("iam:DeleteUser", "*").when("StringNotEquals", "iam:ResourceTag/team", "red")
+			},
+			do: deleteUser,
+		},
+		"moved": {
+			before: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.CreateUser(w.account, directory.NewUser{Name: "late"})
+					return err
+				}
+			},
+			behind: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.RenameUser(w.account, "late", directory.Rename{Path: aws.String("/secret/")})
+					return err
+				}
+			},
+			allowed: func(w *world) statement { return allow("iam:DeleteUser", w.arn("user/late")) },
+			do:      deleteUser,
+		},
+		"a group made with a path": {
+			behind: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.CreateGroup(w.account, directory.NewGroup{Name: "late", Path: "/secret/"})
+					return err
+				}
+			},
+			allowed: func(w *world) statement { return allow("iam:AddUserToGroup", w.arn("group/late")) },
+			do: func(c *sdk.Client) error {
+				_, err := c.AddUserToGroup(ctx, &sdk.AddUserToGroupInput{GroupName: late, UserName: aws.String("caller")})
+				return err
+			},
+		},
+		"a group moved": {
+			before: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.CreateGroup(w.account, directory.NewGroup{Name: "late"})
+					return err
+				}
+			},
+			behind: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.RenameGroup(w.account, "late", directory.Rename{Path: aws.String("/secret/")})
+					return err
+				}
+			},
+			allowed: func(w *world) statement { return allow("iam:AddUserToGroup", w.arn("group/late")) },
+			do: func(c *sdk.Client) error {
+				_, err := c.AddUserToGroup(ctx, &sdk.AddUserToGroupInput{GroupName: late, UserName: aws.String("caller")})
+				return err
+			},
+		},
+		"the permission taken away": {
+			before: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					_, err := tx.CreateUser(w.account, directory.NewUser{Name: "late"})
+					return err
+				}
+			},
+			behind: func(w *world) func(*directory.Tx) error {
+				return func(tx *directory.Tx) error {
+					return tx.DeleteInlinePolicy(directory.OfUser(w.account, "caller"), "test")
+				}
+			},
+			allowed: func(w *world) statement { return allow("iam:DeleteUser", "*") },
+			do:      deleteUser,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if c.before != nil {
+				w.make(c.before(w))
+			}
+			caller := w.user("caller", c.allowed(w))
+			w.store.behind(func() { w.commit(c.behind(w)) })
+			if err := c.do(caller); err == nil || !strings.Contains(err.Error(), "AccessDenied: ") {
+				t.Errorf("got %v, want AccessDenied", err)
+			}
+			if !w.store.asked {
+				t.Error("nobody asked for the newest state: the test proves nothing")
+			}
+		})
+	}
 }

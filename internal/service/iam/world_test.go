@@ -6,13 +6,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
+	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -40,12 +45,25 @@ type world struct {
 	root     *sdk.Client
 	rootKey  string
 	url      string
-	store    store.Store
+	store    *lagging
 	ring     *seal.Ring
 	dir      *directory.Directory
 	follower *snapshot.Follower
 	usage    *usage.Recorder
+	http     plainBodies
 	changes  atomic.Int64
+}
+
+// plainBodies is the SDK's own HTTP client, which sees nothing of a request's body but Read and Close. The body that the SDK
+// makes (smithy-go 1.28) has a WriteTo too, which fails with io.EOF once the answer has begun: a server that is quicker than
+// the client's look for the end of the body has the connection closed under its answer. Elsewhere the SDK tries again.
+type plainBodies struct{ aws.HTTPClient }
+
+func (c plainBodies) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		r.Body = struct{ io.ReadCloser }{r.Body}
+	}
+	return c.HTTPClient.Do(r)
 }
 
 // managed answers directory's question with the catalog.
@@ -59,6 +77,68 @@ func (m managed) ByARN(arn string) (string, bool) {
 	return p.ID, true
 }
 
+// lagging is a store whose watchers can be made to lag, as on a node that hears of changes late. Whoever asks for the head
+// or writes lets them catch up.
+type lagging struct {
+	store.Store
+	mu    sync.Mutex
+	held  chan struct{} // closed when watchers may go on; nil while they need not wait
+	armed bool          // asking and writing let watchers go on
+	asked bool          // for the head, while watchers were held
+}
+
+// behind makes a change that watchers do not see yet.
+func (l *lagging) behind(change func()) {
+	l.mu.Lock()
+	l.held = make(chan struct{})
+	l.mu.Unlock()
+	change()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.armed = true
+}
+
+func (l *lagging) letGo(asked bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.armed {
+		close(l.held)
+		l.held, l.armed, l.asked = nil, false, asked
+	}
+}
+
+func (l *lagging) Head(ctx context.Context) (store.Revision, error) {
+	l.letGo(true)
+	return l.Store.Head(ctx)
+}
+
+func (l *lagging) Update(ctx context.Context, fn func(store.Txn) error) (store.Revision, error) {
+	rev, err := l.Store.Update(ctx, fn)
+	if err == nil {
+		l.letGo(false)
+	}
+	return rev, err
+}
+
+func (l *lagging) Watch(ctx context.Context, prefix []byte, after store.Revision) iter.Seq2[store.Batch, error] {
+	return func(yield func(store.Batch, error) bool) {
+		for batch, err := range l.Store.Watch(ctx, prefix, after) {
+			l.mu.Lock()
+			held := l.held
+			l.mu.Unlock()
+			if held != nil {
+				select {
+				case <-held:
+				case <-ctx.Done():
+				}
+			}
+			if !yield(batch, err) {
+				return
+			}
+		}
+	}
+}
+
 // discard is a trail for events that are not written with a change.
 type discard struct{}
 
@@ -66,13 +146,14 @@ func (discard) Record([]byte) {}
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	s := mem.Open(mem.Config{Rerun: true})
+	s := &lagging{Store: mem.Open(mem.Config{Rerun: true})}
 	t.Cleanup(func() { _ = s.Close() })
 	ring, err := seal.NewRing("test", time.Now(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: s, ring: ring, usage: usage.New(usage.Config{Store: s})}
+	w := &world{t: t, store: s, ring: ring, usage: usage.New(usage.Config{Store: s}),
+		http: plainBodies{awshttp.NewBuildableClient()}}
 	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}})
 	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
 	ctx, stop := context.WithCancel(context.Background())
@@ -105,7 +186,7 @@ func newWorld(t testing.TB) *world {
 // client returns an unmodified SDK client with the given credentials that does not try again.
 func (w *world) client(id, secretKey, token string) *sdk.Client {
 	return sdk.New(sdk.Options{
-		Region: "us-east-1", BaseEndpoint: aws.String(w.url), Retryer: aws.NopRetryer{},
+		Region: "us-east-1", BaseEndpoint: aws.String(w.url), Retryer: aws.NopRetryer{}, HTTPClient: w.http,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: id, SecretAccessKey: secretKey, SessionToken: token}, nil
 		}),
@@ -133,6 +214,13 @@ func (c change) Event(any) (string, []byte, error) { return c.id, []byte("{}"), 
 // make runs verbs of the directory and waits until they are seen.
 func (w *world) make(fn func(*directory.Tx) error) {
 	w.t.Helper()
+	w.commit(fn)
+	w.settle()
+}
+
+// commit runs verbs of the directory.
+func (w *world) commit(fn func(*directory.Tx) error) {
+	w.t.Helper()
 	id := fmt.Sprint("test-", w.changes.Add(1))
 	_, _, err := directory.Commit(w.t.Context(), w.dir, change{id}, func(tx *directory.Tx) (struct{}, error) {
 		return struct{}{}, fn(tx)
@@ -140,7 +228,6 @@ func (w *world) make(fn func(*directory.Tx) error) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.settle()
 }
 
 // user makes a user with an access key and one inline policy for each statement, and returns a client for it.
