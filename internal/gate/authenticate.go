@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -31,8 +32,8 @@ const (
 	saySuspended  = "The AWS Access Key Id needs a subscription for the service"
 )
 
-// authenticate finds out who calls and puts the caller, the region and the identity block into the call. Everything comes
-// from the snapshot and the request; the texts tell nobody which keys exist.
+// authenticate finds out who calls and puts the caller and the region into the call. Everything comes from the snapshot and
+// the request; the texts tell nobody which keys exist.
 func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body []byte) error {
 	p, err := sigv4.Parse(r)
 	if err != nil {
@@ -48,28 +49,52 @@ func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body 
 	if c.service.Region != "" {
 		c.Env.Region = c.service.Region // global services report their own region (S4-M32)
 	}
-	var secret string
-	if strings.HasPrefix(p.AccessKeyID, entity.PrefixTemporaryKey) {
-		secret, err = g.temporary(ctx, c, p)
-	} else {
-		secret, err = g.longTerm(ctx, c, p)
+	id, err := g.identify(c.Snapshot, p)
+	if fault.KindOf(err) == fault.UnknownKey {
+		if s, ok := g.newer(ctx, c.Snapshot, p); ok {
+			c.Snapshot = s
+			id, err = g.identify(s, p)
+		}
 	}
 	if err != nil {
 		return err
 	}
 	v := sigv4.Verifier{Now: g.now, Skew: g.skew, Cache: g.keys}
-	if err := v.Verify(p, secret, sha256.Sum256(body)); err != nil {
+	if err := v.Verify(p, id.secret, sha256.Sum256(body)); err != nil {
 		return signatureFault(err)
 	}
-	// Only someone who holds the secret learns that the credentials have expired.
-	if c.Caller.Temporary && !c.Env.Now.Before(c.Caller.Expires) {
+	// Only someone who holds the secret learns that the credentials have expired, or that their account is closed.
+	if id.caller.Temporary && !c.Env.Now.Before(id.caller.Expires) {
 		return fault.New(fault.ExpiredCredentials, sayExpired)
 	}
-	if account, ok := c.Snapshot.Account(c.Caller.Principal.Account); !ok || account.Suspended {
+	if suspended(c.Snapshot, id.caller) {
 		return fault.New(fault.OptInRequired, saySuspended)
 	}
+	c.signature, c.Caller, c.credentials = p, id.caller, id.guards
 	g.used(c)
 	return nil
+}
+
+// identifyAgain looks the authenticated caller up on a newer snapshot: the key may have been deactivated, the entity renamed
+// or deleted since. What the signature proved stays proved.
+func (g *Gate) identifyAgain(c *Call) error {
+	if c.signature == nil {
+		return nil // decided by an assertion
+	}
+	id, err := g.identify(c.Snapshot, c.signature)
+	if err != nil {
+		return err
+	}
+	if suspended(c.Snapshot, id.caller) {
+		return fault.New(fault.OptInRequired, saySuspended)
+	}
+	c.Caller, c.credentials = id.caller, id.guards
+	return nil
+}
+
+func suspended(s *snapshot.Snapshot, caller *authorizer.Caller) bool {
+	account, ok := s.Account(caller.Principal.Account)
+	return !ok || account.Suspended
 }
 
 // signedRegion is the region that the signature speaks for.
@@ -86,56 +111,84 @@ func (g *Gate) signedRegion(p *sigv4.Presented, preferred string) (string, error
 	return "", fault.New(fault.BadSignature, "Credential should be scoped to a valid region. ")
 }
 
-// longTerm finds the caller of a long-term key and returns the key's secret.
-func (g *Gate) longTerm(ctx context.Context, c *Call, p *sigv4.Presented) (string, error) {
-	if p.SecurityToken != "" {
-		return "", fault.New(fault.UnknownKey, sayUnknownKey)
-	}
-	key, ok := c.Snapshot.AccessKey(p.AccessKeyID)
-	if !ok {
-		if !g.lookUp(ctx, c, p.AccessKeyID) {
-			return "", fault.New(fault.UnknownKey, sayUnknownKey)
-		}
-		if key, ok = c.Snapshot.AccessKey(p.AccessKeyID); !ok {
-			return "", fault.New(fault.UnknownKey, sayUnknownKey)
-		}
-	}
-	if key.Inactive {
-		return "", fault.New(fault.UnknownKey, sayUnknownKey)
-	}
-	c.keyGuard = &store.Guard{Key: entity.AccessKeyKey(key.ID), Revision: key.Revision}
-	secret, err := g.ring.Open(seal.AccessKeySecret, key.Sealed, []byte(key.ID))
-	if err != nil {
-		return "", fault.Wrap(err, "opening an access key's secret")
-	}
-	if c.Caller, ok = longTermCaller(c.Snapshot, key.AccessKey); !ok {
-		return "", fault.New(fault.UnknownKey, sayUnknownKey)
-	}
-	return string(secret), nil
+// identity is what credentials mean on one snapshot.
+type identity struct {
+	caller *authorizer.Caller
+	secret string
+	guards []store.Guard // the records behind the credentials themselves
 }
 
-// lookUp asks the store for a key that the snapshot does not have, and moves the call to a snapshot that has it.
-func (g *Gate) lookUp(ctx context.Context, c *Call, id string) bool {
-	if !g.lookups.Allow() {
-		return false
+// identify finds the caller whose credentials p presents. Nothing has been proved by it.
+func (g *Gate) identify(s *snapshot.Snapshot, p *sigv4.Presented) (identity, error) {
+	if strings.HasPrefix(p.AccessKeyID, entity.PrefixTemporaryKey) {
+		return g.temporary(s, p)
+	}
+	return g.longTerm(s, p)
+}
+
+func unknownKey(cause error) error {
+	return &fault.Error{Kind: fault.UnknownKey, Message: sayUnknownKey, Cause: cause}
+}
+
+// longTerm finds the caller of a long-term key.
+func (g *Gate) longTerm(s *snapshot.Snapshot, p *sigv4.Presented) (identity, error) {
+	if p.SecurityToken != "" {
+		return identity{}, unknownKey(nil)
+	}
+	key, ok := s.AccessKey(p.AccessKeyID)
+	if !ok || key.Inactive {
+		return identity{}, unknownKey(nil)
+	}
+	caller, ok := longTermCaller(s, key.AccessKey)
+	if !ok {
+		return identity{}, unknownKey(nil)
+	}
+	secret, err := g.ring.Open(seal.AccessKeySecret, key.Sealed, []byte(key.ID))
+	if err != nil {
+		return identity{}, fault.Wrap(err, "opening an access key's secret")
+	}
+	// A key deactivated in the meantime writes nothing any more.
+	guards := []store.Guard{{Key: entity.AccessKeyKey(key.ID), Revision: key.Revision}}
+	return identity{caller, string(secret), guards}, nil
+}
+
+// newer returns a snapshot that may know credentials which the current one does not: they, or the entity behind them, may
+// have been made on another node a moment ago. It asks the store once, and only so often that guessing is no load on it.
+func (g *Gate) newer(ctx context.Context, s *snapshot.Snapshot, p *sigv4.Presented) (*snapshot.Snapshot, bool) {
+	if _, known := s.AccessKey(p.AccessKeyID); known {
+		return nil, false
 	}
 	var at store.Revision
-	err := g.store.View(ctx, func(r store.Reader) error {
-		e, ok, err := r.Get(entity.AccessKeyKey(id))
-		if ok {
-			at = e.Revision
+	var err error
+	switch {
+	case strings.HasPrefix(p.AccessKeyID, entity.PrefixTemporaryKey):
+		// A token that does not open will not open later either.
+		if t, err := g.tokens.open(g.ring, p.SecurityToken); err != nil || t.claims.AccessKeyID != p.AccessKeyID || !g.lookups.Allow() {
+			return nil, false
 		}
-		return err
-	})
+		at, err = g.store.Head(ctx)
+	case p.SecurityToken != "" || !strings.HasPrefix(p.AccessKeyID, entity.PrefixLongTermKey) || !plausible(p.AccessKeyID) || !g.lookups.Allow():
+		return nil, false
+	default:
+		err = g.store.View(ctx, func(r store.Reader) error {
+			e, ok, err := r.Get(entity.AccessKeyKey(p.AccessKeyID))
+			if ok {
+				at = e.Revision
+			}
+			return err
+		})
+	}
 	if err != nil || at == 0 {
-		return false
+		return nil, false
 	}
-	s, err := g.snapshots.Wait(ctx, at)
-	if err != nil {
-		return false
-	}
-	c.Snapshot = s
-	return true
+	s, err = g.snapshots.Wait(ctx, at)
+	return s, err == nil
+}
+
+// plausible reports whether an access key ID has the form of those that are handed out here.
+func plausible(id string) bool {
+	_, ok := credential.AccountOf(id)
+	return ok
 }
 
 func longTermCaller(s *snapshot.Snapshot, key *entity.AccessKey) (*authorizer.Caller, bool) {
@@ -160,48 +213,44 @@ func userPrincipal(u *entity.User) policy.Principal {
 	return policy.Principal{Type: policy.User, ARN: u.ARN(), Account: u.Account, UniqueID: u.ID}
 }
 
-// temporary opens a session token, finds its caller and returns the secret that came sealed in it.
-func (g *Gate) temporary(ctx context.Context, c *Call, p *sigv4.Presented) (string, error) {
+// temporary opens a session token and finds its caller. The secret came sealed in the token.
+func (g *Gate) temporary(s *snapshot.Snapshot, p *sigv4.Presented) (identity, error) {
 	if p.SecurityToken == "" {
-		return "", fault.New(fault.UnknownKey, sayUnknownKey)
+		return identity{}, unknownKey(nil)
 	}
 	t, err := g.tokens.open(g.ring, p.SecurityToken)
 	if err != nil || t.claims.AccessKeyID != p.AccessKeyID {
-		return "", &fault.Error{Kind: fault.UnknownKey, Message: sayUnknownKey, Cause: err}
+		return identity{}, unknownKey(err)
 	}
-	caller, ok := sessionCaller(c.Snapshot, t.claims)
-	if !ok && g.lookups.Allow() {
-		// The entity may have been made on another node a moment ago, or it is gone.
-		if s, err := g.newest(ctx); err == nil {
-			c.Snapshot = s
-			caller, ok = sessionCaller(s, t.claims)
-		}
-	}
+	caller, ok := sessionCaller(s, t.claims)
 	if !ok {
-		return "", fault.New(fault.UnknownKey, sayUnknownKey)
+		return identity{}, unknownKey(nil)
 	}
-	caller.SessionPolicies, err = t.policies(func(arn string) (string, bool) { return g.managedDocument(c.Snapshot, caller.Principal.Account, arn) })
-	if err != nil {
-		return "", err
-	}
-	c.Caller = caller
-	return t.claims.Secret.Reveal(), nil
+	id := identity{caller: caller, secret: t.claims.Secret.Reveal()}
+	caller.SessionPolicies, id.guards, err = t.policies(func(arn string) managedDocument { return g.managedDocument(s, caller.Principal.Account, arn) })
+	return id, err
 }
 
-// managedDocument is the text of a managed policy as it stands today.
-func (g *Gate) managedDocument(s *snapshot.Snapshot, account, text string) (string, bool) {
-	if p, ok := g.managed.ByARN(text); ok {
-		return p.Document(), true
+// managedDocument is a managed policy as it stands today. The zero value is one that is gone.
+type managedDocument struct {
+	text   string
+	guards []store.Guard // none for AWS's policies, which do not change
+}
+
+// managedDocument finds a managed policy of AWS or of the account.
+func (g *Gate) managedDocument(s *snapshot.Snapshot, account, arn string) managedDocument {
+	if p, ok := g.managed.ByARN(arn); ok {
+		return managedDocument{text: p.Document()}
 	}
 	owner, ok := s.Account(account)
 	if !ok {
-		return "", false
+		return managedDocument{}
 	}
-	p, ok := owner.Policy(text[strings.LastIndexByte(text, '/')+1:])
-	if !ok || p.ARN() != text {
-		return "", false
+	p, ok := owner.Policy(arn[strings.LastIndexByte(arn, '/')+1:])
+	if !ok || p.ARN() != arn {
+		return managedDocument{}
 	}
-	return p.DefaultDocument(), true
+	return managedDocument{p.DefaultDocument(), p.Guards()}
 }
 
 // sessionCaller makes the caller of a session. It is made for every request: the entity behind it may have changed.

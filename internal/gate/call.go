@@ -2,12 +2,14 @@ package gate
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/wire"
+	"github.com/ostiary-iam/ostiary/sigv4"
 )
 
 // Call is one request on its way through the gate. An operation's method finds in it who calls, the state the decision was
@@ -24,9 +26,10 @@ type Call struct {
 	region  string // the region the request was signed for
 	event   eventFrame
 	decoded bool // the parameters were read, so far as they could be
-	// keyGuard is the long-term key that signed: one deactivated in the meantime writes nothing any more.
-	keyGuard *store.Guard
-	guards   []store.Guard
+	// signature is what the caller presented, and proved; credentials are the records behind it.
+	signature   *sigv4.Presented
+	credentials []store.Guard
+	guards      []store.Guard
 
 	committed store.Revision // of the write this call made; zero where it made none
 	recorded  bool           // the closed event went into the outbox with the write
@@ -44,8 +47,12 @@ func (c *Call) Region() string { return c.region }
 // Guards are the records that the decisions relied on. It makes a Call a directory.Change.
 func (c *Call) Guards() []store.Guard { return c.guards }
 
-// Event closes the call's event with the given output, for the outbox. It makes a Call a directory.Change.
+// Event closes the call's event with the given output, for the outbox. It makes a Call a directory.Change. A call has one
+// event and so writes once.
 func (c *Call) Event(out any) (id string, record []byte, err error) {
+	if c.recorded {
+		return "", nil, fmt.Errorf("gate: %s writes a second time", c.Request.Operation.Name)
+	}
 	output, _ := out.(wire.Output)
 	return c.event.id, c.closeEvent(output, nil).Append(nil), nil
 }

@@ -31,9 +31,19 @@ func (g *Gate) record(c *Call, out wire.Output, f *wire.Failure) {
 	g.trail.Record(e.ForOwner(owner, trail.NewID(g.rand)).Append(nil))
 }
 
-// foreignOwner is the account, other than the caller's, whose resource the decision was about.
+// looksReadOnly says of an operation without a row, by AWS's habit of naming, whether it only reads.
+func looksReadOnly(operation string) bool {
+	for _, verb := range []string{"Get", "List", "Describe"} {
+		if strings.HasPrefix(operation, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreignOwner is the account, other than the caller's, whose role was asked for.
 func (c *Call) foreignOwner() string {
-	if len(c.Decisions) == 0 {
+	if c.service.Rows[c.Request.Operation.Name].Decides != ByTrust || c.Caller == nil || len(c.Decisions) == 0 {
 		return ""
 	}
 	if owner := c.Decisions[0].Check.ResourceAccount; owner != c.Caller.Principal.Account {
@@ -47,7 +57,8 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	row := c.service.Rows[c.Request.Operation.Name]
 	e := &trail.Event{
 		Time: c.Env.Now, Source: c.service.Source, Name: c.Request.Operation.Name, Region: c.Env.Region,
-		UserAgent: c.Env.UserAgent, RequestID: c.event.requestID, ID: c.event.id, ReadOnly: row.ReadOnly,
+		UserAgent: c.Env.UserAgent, RequestID: c.event.requestID, ID: c.event.id,
+		ReadOnly: row.ReadOnly || row.Decides == 0 && looksReadOnly(c.Request.Operation.Name),
 	}
 	if c.Env.SourceIP.IsValid() {
 		e.SourceIP = c.Env.SourceIP.String()
@@ -115,7 +126,7 @@ func identityOf(c *Call) trail.Identity {
 func decisionOf(c *Call, d *authorizer.Decision) *trail.Decision {
 	out := &trail.Decision{Effect: effectName(d), Layer: d.Layer.String(), Revision: int64(c.Snapshot.Revision())}
 	if d.Policy != nil {
-		out.Policy, out.Statement = d.Policy.Name(), d.Statement
+		out.Policy, out.Statement, out.Sid = d.Policy.Name(), d.Statement, d.Policy.Sid(d.Statement)
 	}
 	return out
 }

@@ -221,10 +221,13 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (wire.Output, error) {
 	handler, row := c.service.Handlers[c.Request.Operation.Name], c.service.Rows[c.Request.Operation.Name]
 	if age := g.snapshots.Freshness(); age > g.maxStale {
-		g.log.Error("refusing to decide: the snapshot is too old", "age", age, "bound", g.maxStale)
-		return nil, fault.New(fault.Unavailable, "The service cannot reach its store and does not decide on what it last knew. Try again.")
+		return nil, &fault.Error{Kind: fault.Unavailable, Message: "The service cannot reach its store and does not decide on what it last knew. Try again.",
+			Cause: fmt.Errorf("the snapshot was current %s ago", age)}
 	}
 	c.Snapshot = g.snapshots.Current()
+	if handler == nil && c.Request.Operation.Unsigned {
+		return nil, unbuilt(c.Request.Operation) // nobody is known to whom an event would belong
+	}
 	if row.Decides != ByAssertion {
 		if err := g.authenticate(ctx, c, r, body); err != nil {
 			g.meter.AuthenticationFailure(fault.KindOf(err).String())
@@ -232,7 +235,7 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 		}
 	}
 	if handler == nil {
-		return nil, g.closed(c, fault.New(fault.Unbuilt, "%s of %s is not built yet: %s", c.Request.Operation.Name, c.Request.API.Name, c.Request.Operation.Unbuilt))
+		return nil, g.closed(c, unbuilt(c.Request.Operation))
 	}
 	c.decoded = true
 	if err := c.Request.Validate(); err != nil {
@@ -251,10 +254,19 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 		if attempt == attempts {
 			return nil, g.closed(c, fault.New(fault.Conflict, "The request was overtaken by other changes too often. Try again."))
 		}
-		if c.Snapshot, err = g.newest(ctx); err != nil {
+		newest, err := g.newest(ctx)
+		if err != nil {
+			return nil, g.closed(c, err)
+		}
+		c.Snapshot = newest
+		if err := g.identifyAgain(c); err != nil {
 			return nil, g.closed(c, err)
 		}
 	}
+}
+
+func unbuilt(o *wire.Operation) error {
+	return fault.New(fault.Unbuilt, "%s of %s is not built yet: %s", o.Name, o.API.Name, o.Unbuilt)
 }
 
 // attempt decides on the call's snapshot and runs the method.
@@ -267,10 +279,7 @@ func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handl
 
 // decide asks every check of the row.
 func (g *Gate) decide(c *Call, row Row) error {
-	c.Decisions, c.guards = c.Decisions[:0], nil
-	if c.keyGuard != nil {
-		c.guards = append(c.guards, *c.keyGuard)
-	}
+	c.Decisions, c.guards = c.Decisions[:0], append(c.guards[:0], c.credentials...)
 	if row.Checks == nil {
 		return nil
 	}
@@ -310,8 +319,11 @@ func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) 
 	return nil
 }
 
-// closed records the failed call and returns err.
+// closed records the failed call and returns err. A call that failed after its write has its event already.
 func (g *Gate) closed(c *Call, err error) error {
+	if c.recorded {
+		return err
+	}
 	f := failure(err, c.Request.API.Protocol, c.service.Codes)
 	g.record(c, nil, &f)
 	return err

@@ -8,6 +8,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/session"
+	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
@@ -30,34 +31,35 @@ type compiledDocument struct {
 	policy *policy.Policy
 }
 
-// policies returns the session policies; nil where none were passed. A managed one that is gone grants nothing: the session
-// does not become unlimited by it, because the set stays one that is not nil.
-func (t *openToken) policies(documents func(arn string) (text string, ok bool)) ([]*policy.Policy, error) {
+// policies returns the session policies, nil where none were passed, and the records that they were read from. A managed one
+// that is gone grants nothing: the session does not become unlimited by it, because the set stays one that is not nil.
+func (t *openToken) policies(find func(arn string) managedDocument) ([]*policy.Policy, []store.Guard, error) {
 	if t.inline == nil && len(t.managed) == 0 {
-		return nil, nil
+		return nil, nil, nil
 	}
 	all := make([]*policy.Policy, 0, 1+len(t.managed))
 	if t.inline != nil {
 		all = append(all, t.inline)
 	}
+	var guards []store.Guard
 	for i := range t.managed {
 		m := &t.managed[i]
-		text, ok := documents(m.arn)
-		if !ok {
+		doc := find(m.arn)
+		if doc.text == "" {
 			continue
 		}
 		last := m.last.Load()
-		if last == nil || last.text != text {
-			p, err := compileSession(m.arn, text)
+		if last == nil || last.text != doc.text {
+			p, err := compileSession(m.arn, doc.text)
 			if err != nil {
-				return nil, err
+				return nil, nil, err
 			}
-			last = &compiledDocument{text, p}
+			last = &compiledDocument{doc.text, p}
 			m.last.Store(last)
 		}
-		all = append(all, last.policy)
+		all, guards = append(all, last.policy), append(guards, doc.guards...)
 	}
-	return all, nil
+	return all, guards, nil
 }
 
 func compileSession(name, text string) (*policy.Policy, error) {

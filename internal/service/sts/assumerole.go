@@ -75,9 +75,6 @@ func assumeRoleChecks(c *gate.Call) ([]authorizer.Check, error) {
 
 // AssumeRole gives credentials of a role session. Who may have them was decided by the trust policy.
 func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRoleRequest) (*shape.AssumeRoleResponse, error) {
-	if c.Caller.Principal.Type == policy.Root {
-		return nil, fault.New(fault.Denied, "Roles may not be assumed by root accounts.")
-	}
 	r, ok := findRole(c.Snapshot, in.RoleArn)
 	if !ok {
 		return nil, &fault.Error{Kind: fault.Internal, Subject: in.RoleArn} // a role that is not there cannot have been allowed

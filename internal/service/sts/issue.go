@@ -2,6 +2,7 @@ package sts
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -13,8 +14,14 @@ import (
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
-// maxPolicyText is what inline session policies and the ARNs of managed ones may be together in plain text (S4-M21).
-const maxPolicyText = 2048
+// Limits of session policies: what the inline one and the ARNs of managed ones may be together in plain text, and how many
+// managed ones there may be (S4-M21).
+const (
+	maxPolicyText  = 2048
+	maxPolicyARNs  = 10
+	sayTooManyARNs = "1 validation error detected: Value at 'policyArns' failed to satisfy constraint: " +
+		"Member must have length less than or equal to 10"
+)
 
 // maxMinimumToken is the largest size that a caller may ask a token to have.
 const maxMinimumToken = 4096
@@ -59,6 +66,9 @@ func (s *service) issue(claims *session.Claims, minimum *int) (*issued, error) {
 
 // setPolicies checks and takes the session policies that the caller passed.
 func (s *service) setPolicies(claims *session.Claims, c *gate.Call, inline *string, managed []shape.PolicyDescriptorType) error {
+	if len(managed) > maxPolicyARNs {
+		return fault.New(fault.Invalid, sayTooManyARNs)
+	}
 	length := 0
 	if inline != nil {
 		doc, err := policy.Parse([]byte(*inline))
@@ -68,7 +78,7 @@ func (s *service) setPolicies(claims *session.Claims, c *gate.Call, inline *stri
 		if err != nil {
 			return &fault.Error{Kind: fault.MalformedDocument, Subject: "Policy", Message: err.Error()}
 		}
-		claims.Policy, length = *inline, len(*inline)
+		claims.Policy, length = *inline, utf8.RuneCountInString(*inline)
 	}
 	for _, d := range managed {
 		if d.Arn == nil {

@@ -6,7 +6,6 @@ package sts
 
 import (
 	"io"
-	"slices"
 
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -50,20 +49,28 @@ var rows = map[string]gate.Row{
 	"GetAccessKeyInfo":  {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
 }
 
-// admit holds D2 and D3 of the design and the table of S2 section AA: which credentials may call which operation.
-// GetCallerIdentity answers to all.
+// admit holds D1, D2 and D3 of the design and the table of S2 section AA: which credentials may call which operation.
+// GetCallerIdentity answers to all (S2-337).
 func admit(c *gate.Call) error {
-	if !c.Caller.Temporary {
+	name, p := c.Request.Operation.Name, c.Caller.Principal.Type
+	switch {
+	case name == "GetCallerIdentity":
+		return nil
+	case name == "AssumeRole" && p == policy.Root:
+		return fault.New(fault.Denied, "Roles may not be assumed by root accounts.")
+	case !c.Caller.Temporary:
 		return nil
 	}
-	refused := []string{"GetSessionToken", "GetFederationToken"}
-	switch c.Caller.Principal.Type {
-	case policy.User, policy.Root: // credentials of GetSessionToken
-		refused = append(refused, "GetAccessKeyInfo", "DecodeAuthorizationMessage")
-	case policy.FederatedUser:
-		refused = append(refused, "AssumeRole", "GetAccessKeyInfo", "DecodeAuthorizationMessage")
+	var refused bool
+	switch p {
+	case policy.User, policy.Root: // credentials of GetSessionToken (S2-329)
+		refused = name != "AssumeRole"
+	case policy.FederatedUser: // S2-316
+		refused = true
+	default: // S2-110
+		refused = name == "GetSessionToken" || name == "GetFederationToken"
 	}
-	if name := c.Request.Operation.Name; slices.Contains(refused, name) {
+	if refused {
 		return fault.New(fault.Denied, "Cannot call %s with session credentials", name)
 	}
 	return nil

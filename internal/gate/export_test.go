@@ -1,0 +1,9 @@
+package gate
+
+// For the tests of this package.
+const UnknownKeyLookups = unknownKeyLookups
+
+var (
+	QueryCodes = queryCodes
+	JSONCodes  = jsonCodes
+)
