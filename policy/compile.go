@@ -12,6 +12,7 @@ import (
 type Policy struct {
 	name       string
 	kind       Kind
+	doc        *Document // for explanations
 	statements []statement
 	// The statements whose Action can name an action of a service, by the service's name in lower case; of all others, rest.
 	byService map[string][]int
@@ -21,6 +22,13 @@ type Policy struct {
 
 // Name returns the name given to Compile.
 func (p *Policy) Name() string { return p.name }
+
+// Named returns a policy with another name that shares p's compiled form.
+func (p *Policy) Named(name string) *Policy {
+	q := *p
+	q.name = name
+	return &q
+}
 
 // Kind returns the kind given to Compile.
 func (p *Policy) Kind() Kind { return p.kind }
@@ -74,12 +82,12 @@ type condition struct {
 const manyLiterals = 8
 
 // Compile makes a Policy of d for use as kind k. It fails exactly when Check does, with Check's error. The name is the caller's,
-// for explanations. The Policy keeps nothing of d.
+// for explanations. The Policy keeps d, which must not change any more.
 func Compile(k Kind, name string, d *Document) (*Policy, error) {
 	if err := d.Check(k); err != nil {
 		return nil, err
 	}
-	p := &Policy{name: name, kind: k, byService: map[string][]int{}}
+	p := &Policy{name: name, kind: k, doc: d, byService: map[string][]int{}}
 	vars := d.EffectiveVersion() == Version2012
 	for i := range d.Statements {
 		st := compileStatement(&d.Statements[i], vars, d.dateAliases)
