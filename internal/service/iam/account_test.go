@@ -87,6 +87,7 @@ func TestAccountSummary(t *testing.T) {
 			t.Errorf("the SDK knows %s, this test does not", key)
 		}
 	}
+	must(w.root.CreateAccessKey(t.Context(), &sdk.CreateAccessKeyInput{}))(t) // the root user's second key: present is a yes
 	got := must(w.root.GetAccountSummary(t.Context(), &sdk.GetAccountSummaryInput{}))(t).SummaryMap
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("GetAccountSummary (-want +got):\n%s", diff)

@@ -44,8 +44,8 @@ func entityTags(tags []shape.Tag) []entity.Tag {
 	return out
 }
 
-// tagPage is one page of an entity's tags, in the order in which they were set. The marker says how many went before: a tag
-// key, unlike a name, may be longer than a marker.
+// tagPage is one page of tags, in the order given. The marker says how many went before: a tag key, unlike a name, may be longer
+// than a marker.
 func tagPage(tags []entity.Tag, after *string, max *int) (some []shape.Tag, next *string, err error) {
 	key, err := place(after)
 	if err != nil {

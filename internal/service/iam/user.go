@@ -1,10 +1,7 @@
 package iam
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
@@ -216,21 +213,14 @@ func (s *service) UntagUser(ctx context.Context, c *gate.Call, in *shape.UntagUs
 	})
 }
 
-// ListUserTags sorts by key, which AWS promises for users (ListUserTags, API Reference).
 func (s *service) ListUserTags(_ context.Context, c *gate.Call, in *shape.ListUserTagsRequest) (*shape.ListUserTagsResponse, error) {
 	u, err := user(c, in.UserName)
 	if err != nil {
 		return nil, err
 	}
-	sorted := slices.SortedFunc(slices.Values(u.Tags), func(a, b entity.Tag) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)), strings.Compare(a.Key, b.Key))
-	})
-	tags, next, err := tagPage(sorted, in.Marker, in.MaxItems)
+	tags, next, err := sortedTagPage(u.Tags, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
-	}
-	if tags == nil {
-		tags = []shape.Tag{} // a list call answers an empty list, a get call none
 	}
 	return &shape.ListUserTagsResponse{IsTruncated: truncated(next), Marker: next, Tags: tags}, nil
 }

@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -222,7 +223,12 @@ func TestUserTags(t *testing.T) {
 	for _, size := range []int32{1, 2, 3, 4, 100} {
 		equalNames(t, fmt.Sprintf("tags in pages of %d", size), all(size), want)
 	}
+	three := must(w.root.ListUserTags(ctx, &sdk.ListUserTagsInput{UserName: name, MaxItems: aws.Int32(3)}))(t)
 	must(w.root.UntagUser(ctx, &sdk.UntagUserInput{UserName: name, TagKeys: []string{"cost center", "unknown", "B"}}))(t)
+	rest := must(w.root.ListUserTags(ctx, &sdk.ListUserTagsInput{UserName: name, Marker: three.Marker}))(t)
+	if len(rest.Tags) != 0 || rest.IsTruncated {
+		t.Errorf("behind the last tag: %v", rest.Tags)
+	}
 	equalNames(t, "after UntagUser", all(100), []string{"a=4", long + "="})
 	must(w.root.UntagUser(ctx, &sdk.UntagUserInput{UserName: name, TagKeys: []string{"a", long}}))(t)
 	if out := must(w.root.ListUserTags(ctx, &sdk.ListUserTagsInput{UserName: name}))(t); len(out.Tags) != 0 || out.IsTruncated {
@@ -298,4 +304,120 @@ func TestPagesOfUsers(t *testing.T) {
 	must(w.root.DeleteUser(ctx, &sdk.DeleteUserInput{UserName: &all[9]}))(t)
 	next := must(w.root.ListUsers(ctx, &sdk.ListUsersInput{MaxItems: aws.Int32(2), Marker: first.Marker}))(t)
 	equalNames(t, "after a deleted user", names(next.Users), all[10:12])
+}
+
+// TestInvalidInput: what breaks the model's rules is refused, and nothing changes.
+func TestInvalidInput(t *testing.T) {
+	w := newWorld(t)
+	ctx, c := t.Context(), w.root
+	key := furnish(w)
+	name := aws.String("target")
+	before, err := w.store.Head(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := make([]types.Tag, 51)
+	for i := range long {
+		long[i] = types.Tag{Key: aws.String(fmt.Sprint("k", i)), Value: aws.String("")}
+	}
+	for what, do := range map[string]func() error{
+		"a space in a name": func() error {
+			_, err := c.CreateUser(ctx, &sdk.CreateUserInput{UserName: aws.String("a b")})
+			return err
+		},
+		"a name of 65 characters": func() error {
+			_, err := c.CreateUser(ctx, &sdk.CreateUserInput{UserName: aws.String(strings.Repeat("a", 65))})
+			return err
+		},
+		"an empty name": func() error {
+			_, err := c.CreateUser(ctx, &sdk.CreateUserInput{UserName: aws.String("")})
+			return err
+		},
+		"a path without slashes": func() error {
+			_, err := c.CreateUser(ctx, &sdk.CreateUserInput{UserName: aws.String("ok"), Path: aws.String("path")})
+			return err
+		},
+		"51 tags": func() error {
+			_, err := c.CreateUser(ctx, &sdk.CreateUserInput{UserName: aws.String("ok"), Tags: long})
+			return err
+		},
+		"a tag value with a forbidden character": func() error {
+			_, err := c.TagUser(ctx, &sdk.TagUserInput{UserName: name, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("<")}}})
+			return err
+		},
+		"a new name with a slash": func() error {
+			_, err := c.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: name, NewUserName: aws.String("a/b")})
+			return err
+		},
+		"a group name with a slash": func() error {
+			_, err := c.CreateGroup(ctx, &sdk.CreateGroupInput{GroupName: aws.String("a/b")})
+			return err
+		},
+		"no items on a page": func() error {
+			_, err := c.ListUsers(ctx, &sdk.ListUsersInput{MaxItems: aws.Int32(0)})
+			return err
+		},
+		"1001 items on a page": func() error {
+			_, err := c.ListGroups(ctx, &sdk.ListGroupsInput{MaxItems: aws.Int32(1001)})
+			return err
+		},
+		"a path prefix without a slash": func() error {
+			_, err := c.ListUsers(ctx, &sdk.ListUsersInput{PathPrefix: aws.String("x")})
+			return err
+		},
+		"a status that there is not": func() error {
+			_, err := c.UpdateAccessKey(ctx, &sdk.UpdateAccessKeyInput{UserName: name, AccessKeyId: &key, Status: "active"})
+			return err
+		},
+		"a key ID that is too short": func() error {
+			_, err := c.GetAccessKeyLastUsed(ctx, &sdk.GetAccessKeyLastUsedInput{AccessKeyId: aws.String("AKIA")})
+			return err
+		},
+		"an alias with capitals": func() error {
+			_, err := c.CreateAccountAlias(ctx, &sdk.CreateAccountAliasInput{AccountAlias: aws.String("Acme")})
+			return err
+		},
+		"an account ID as alias": func() error {
+			_, err := c.CreateAccountAlias(ctx, &sdk.CreateAccountAliasInput{AccountAlias: aws.String("123456789012")})
+			return err
+		},
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), "api error ValidationError: ") {
+			t.Errorf("%s: got %v, want ValidationError", what, err)
+		}
+	}
+	if after, err := w.store.Head(ctx); err != nil || after != before {
+		t.Errorf("revision %d became %d (%v)", before, after, err)
+	}
+}
+
+// TestEvent: a change leaves its event, with the answer, in the same transaction.
+func TestEvent(t *testing.T) {
+	w := newWorld(t)
+	before := len(w.events())
+	u := must(w.root.CreateUser(t.Context(), &sdk.CreateUserInput{UserName: aws.String("alice"), Path: aws.String("/eu/")}))(t).User
+	events := w.events()
+	if len(events) != before+1 {
+		t.Fatalf("%d events were written, want 1", len(events)-before)
+	}
+	var got struct {
+		EventSource, EventName, AWSRegion string
+		ReadOnly                          bool
+		UserIdentity                      struct{ Type, ARN string }
+		RequestParameters                 struct{ UserName, Path string }
+		ResponseElements                  struct {
+			User struct{ ARN, UserID string }
+		}
+	}
+	if err := json.Unmarshal(events[len(events)-1], &got); err != nil {
+		t.Fatal(err)
+	}
+	want := got
+	want.EventSource, want.EventName, want.AWSRegion, want.ReadOnly = "iam.amazonaws.com", "CreateUser", "us-east-1", false
+	want.UserIdentity.Type, want.UserIdentity.ARN = "Root", w.arn("root")
+	want.RequestParameters.UserName, want.RequestParameters.Path = "alice", "/eu/"
+	want.ResponseElements.User.ARN, want.ResponseElements.User.UserID = *u.Arn, *u.UserId
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("event (-want +got):\n%s", diff)
+	}
 }
