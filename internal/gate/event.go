@@ -41,6 +41,24 @@ func looksReadOnly(operation string) bool {
 	return false
 }
 
+// recordedCode is how CloudTrail calls an error of a Query service: by the name of the modelled exception, which is not the
+// code that clients get (NoSuchEntity is recorded as NoSuchEntityException). Codes that are in no model stand as they are.
+func recordedCode(api *wire.API, code string) string {
+	if _, modelled := api.Errors[code]; !modelled || api.Protocol != wire.Query || strings.HasSuffix(code, "Exception") {
+		return code
+	}
+	if name, ok := irregularNames[code]; ok {
+		return name
+	}
+	return code + "Exception"
+}
+
+// irregularNames are the exceptions whose names are not made of their codes.
+var irregularNames = map[string]string{
+	"ReportExpired": "CredentialReportExpiredException", "ReportNotPresent": "CredentialReportNotPresentException",
+	"ReportInProgress": "CredentialReportNotReadyException", "NotSupportedService": "ServiceNotSupportedException",
+}
+
 // foreignOwner is the account, other than the caller's, whose role was asked for.
 func (c *Call) foreignOwner() string {
 	if c.service.Rows[c.Request.Operation.Name].Decides != ByTrust || c.Caller == nil || len(c.Decisions) == 0 {
@@ -71,7 +89,7 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	}
 	switch {
 	case f != nil:
-		e.ErrorCode, e.ErrorMessage = f.Code, f.Message
+		e.ErrorCode, e.ErrorMessage = recordedCode(c.Request.API, f.Code), f.Message
 	case out != nil && (!row.ReadOnly || row.Responds):
 		e.ResponseElements = out.AppendEvent(nil)
 	}

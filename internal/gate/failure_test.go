@@ -162,7 +162,7 @@ func TestStoreIsDown(t *testing.T) {
 	w.store.down.Store(&down)
 	a := w.iam(w.root, "CreateUser", "UserName", "ann")
 	w.refused(a, 500, "ServiceFailure", "The request processing has failed because of an unknown error, exception or failure.")
-	if e := w.event(a); e.ErrorCode != "ServiceFailure" || strings.Contains(e.ErrorMessage, "sda1") {
+	if e := w.event(a); e.ErrorCode != "ServiceFailureException" || strings.Contains(e.ErrorMessage, "sda1") {
 		t.Errorf("recorded as %+v", e)
 	}
 	if !strings.Contains(w.log.String(), "sda1") {

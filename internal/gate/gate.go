@@ -4,7 +4,13 @@
 // Nothing reaches a method around it. A service is registered with a permission row for every operation it has; one without
 // a row is refused when the gate is made. A method writes through directory.Commit with its *Call as the change, so that a
 // write carries the guards of the decision and its event into one transaction; when a guard no longer holds, the request is
-// authorized again on a newer snapshot, never just retried. An answer to a write waits until this node's snapshot shows it.
+// authorized again on a newer snapshot, never just retried: that includes the caller, whose key may be gone by then. An answer
+// to a write waits until this node's snapshot shows it.
+//
+// Errors come in one order: what the request is not even as HTTP, the signature, the parameters, the kind of credentials, the
+// permission, the state. Every call of a known caller leaves exactly one event (and one for the owner of a foreign role); a call
+// that cannot be authenticated leaves none, because there is no account that it would belong to, and strangers could fill the
+// trail with it. It is counted.
 package gate
 
 import (

@@ -66,7 +66,7 @@ type caller struct{ id, secret, token string }
 // watched counts what is asked of a store and lets a test step in.
 type watched struct {
 	store.Store
-	views, heads atomic.Int64
+	views, heads, updates atomic.Int64
 	// before runs once, before the next Update begins.
 	before atomic.Pointer[func()]
 	// hold, while it is not nil, keeps changes from watchers until it is closed.
@@ -86,6 +86,7 @@ func (s *watched) Head(ctx context.Context) (store.Revision, error) {
 }
 
 func (s *watched) Update(ctx context.Context, fn func(store.Txn) error) (store.Revision, error) {
+	s.updates.Add(1)
 	if hook := s.before.Swap(nil); hook != nil {
 		(*hook)()
 	}
