@@ -189,7 +189,7 @@ func (s *section) text() string {
 	s.once.Do(func() {
 		raw, err := s.inflate()
 		if err != nil {
-			panic("catalog: the embedded managed policies are damaged: " + err.Error())
+			panic("catalog: an embedded file is damaged: " + err.Error())
 		}
 		s.raw = raw
 	})

@@ -135,11 +135,15 @@ func TestDocumentsCompile(t *testing.T) {
 	}
 }
 
-// The generator agrees with the committed file; where the source is at hand (MANAGED_POLICIES), with that too.
+// The generator agrees with the committed files; where the sources are at hand (MANAGED_POLICIES, SERVICE_AUTHORIZATION), with
+// those too.
 func TestGeneratorCheck(t *testing.T) {
-	args := []string{"run", "./gen", "-check", "-out", "managed.bin"}
+	args := []string{"run", "./gen", "-check", "-dir", "."}
 	if source := os.Getenv("MANAGED_POLICIES"); source != "" {
-		args = append(args, "-source", source)
+		args = append(args, "-managed", source)
+	}
+	if source := os.Getenv("SERVICE_AUTHORIZATION"); source != "" {
+		args = append(args, "-reference", source)
 	}
 	if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
