@@ -90,15 +90,15 @@ func TestOwnAccessKeys(t *testing.T) {
 	_, err := user.CreateAccessKey(ctx, &sdk.CreateAccessKeyInput{UserName: aws.String("other")})
 	w.denied(err, "caller", "iam:CreateAccessKey", "user other")
 
-	session, must4 := w.session("worker", "shift"), "Must specify userName when calling with non-User credentials"
+	session, noName := w.session("worker", "shift"), "Must specify userName when calling with non-User credentials"
 	_, err = session.CreateAccessKey(ctx, &sdk.CreateAccessKeyInput{})
-	refused(t, err, 400, "ValidationError", must4)
+	refused(t, err, 400, "ValidationError", noName)
 	_, err = session.ListAccessKeys(ctx, &sdk.ListAccessKeysInput{})
-	refused(t, err, 400, "ValidationError", must4)
+	refused(t, err, 400, "ValidationError", noName)
 	_, err = session.UpdateAccessKey(ctx, &sdk.UpdateAccessKeyInput{AccessKeyId: &w.rootKey, Status: "Inactive"})
-	refused(t, err, 400, "ValidationError", must4)
+	refused(t, err, 400, "ValidationError", noName)
 	_, err = session.DeleteAccessKey(ctx, &sdk.DeleteAccessKeyInput{AccessKeyId: &w.rootKey})
-	refused(t, err, 400, "ValidationError", must4)
+	refused(t, err, 400, "ValidationError", noName)
 	must(session.CreateAccessKey(ctx, &sdk.CreateAccessKeyInput{UserName: aws.String("other")}))(t)
 }
 

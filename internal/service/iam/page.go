@@ -37,7 +37,7 @@ func place(m *string) (string, error) {
 	}
 	text, err := base64.RawURLEncoding.Strict().DecodeString(*m)
 	key, ok := strings.CutPrefix(string(text), markerPrefix)
-	if err != nil || !ok {
+	if err != nil || !ok || marker(key) != *m { // even a strict decoder skips line ends
 		return "", fault.New(fault.MarkerInvalid, "Invalid Marker.")
 	}
 	return key, nil
