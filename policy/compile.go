@@ -3,6 +3,7 @@ package policy
 import (
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/arn/glob"
@@ -75,7 +76,10 @@ type condition struct {
 	dates     []instant
 	ranges    []netip.Prefix
 	binaries  [][]byte
-	yes, no   bool // Bool, Null: which values are listed
+	integers  []int64 // numbers, if all are such
+	spans     []span  // in place of many ranges
+	yes, no   bool    // Bool, Null: which values are listed
+	absent    bool    // the outcome if the key is absent
 }
 
 // manyLiterals is the number of literals from which on a hash set is used.
@@ -137,7 +141,7 @@ func compileStatement(src *Statement, vars, aliases bool) statement {
 	}
 	st.anyResource = len(src.Resources.Values) == 0
 	for _, v := range src.Resources.Values {
-		st.resources = append(st.resources, compileText(v.Text, true, vars, glob.Segments))
+		st.resources = append(st.resources, compileText(shortARN(v.Text, src.Effect, src.Resources.Not), true, vars, glob.Segments))
 	}
 	for _, c := range src.Conditions {
 		op, _ := parseOperator(c.Operator.Text, aliases)
@@ -170,6 +174,9 @@ func compileTest(op operator, t Test, effect Effect, vars bool) condition {
 		case familyNumeric:
 			n, _ := parseNumber(strings.Clone(v.Text))
 			c.numbers = append(c.numbers, n)
+			if i, err := strconv.ParseInt(v.Text, 10, 64); err == nil {
+				c.integers = append(c.integers, i)
+			}
 		case familyDate:
 			d, _ := parseDate(v.Text)
 			c.dates = append(c.dates, d)
@@ -184,10 +191,22 @@ func compileTest(op operator, t Test, effect Effect, vars bool) condition {
 			c.ranges = append(c.ranges, r)
 		}
 	}
-	if op.family == familyString && op.compare == equal && len(c.texts) > manyLiterals {
+	c.finish()
+	return c
+}
+
+// finish prepares what comparisons need once all values are there.
+func (c *condition) finish() {
+	c.absent = c.ifAbsent()
+	if len(c.integers) < len(c.numbers) {
+		c.integers = nil
+	}
+	if c.op.family == familyString && c.op.compare != equalFold && len(c.texts) > manyLiterals {
 		c.hashLiterals()
 	}
-	return c
+	if len(c.ranges) > manyLiterals {
+		c.spans, c.ranges = spansOf(c.ranges), nil
+	}
 }
 
 func (c *condition) addString(s string, vars bool) {

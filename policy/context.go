@@ -11,63 +11,95 @@ import (
 // Any number of goroutines may read it at once; writing needs exclusive access.
 //
 // A key that is present with no values counts everywhere as absent, as the empty set does on AWS (S4-135).
+//
+// A Context that is filled, read and Reset again allocates nothing once its memory has grown to what requests need. Values set
+// with their type are kept in it and become text only where a policy compares them as text.
 type Context struct {
 	entries []entry
 	values  []string
+	addrs   []netip.Addr
+	heads   [contextHeads]uint16 // by the key's hash: 1 + the index of the first entry, 0 for none
+	wide    int                  // entries whose keys are not ASCII; these are in no chain
 }
 
+// contextHeads is the number of chains, a power of two; requests have twenty to forty keys.
+const contextHeads = 64
+
+// entry is a key and its values: values[lo:hi], or one value of another type than text.
 type entry struct {
-	key    string
-	hash   uint32
-	lo, hi int // in Context.values
-	addr   netip.Addr
-	when   instant
-	typed  valueType
+	head, tail string // the key: up to its first slash, and the rest
+	hash       uint32
+	wide       bool
+	typed      valueType
+	next       uint16 // 1 + the index of the next entry of the chain
+	lo, hi     int32  // in Context.values; 0 and 1 for what is not text
+	number     int64  // of whole seconds, an integer, 0 or 1 for a Boolean, an index in Context.addrs
 }
 
-// valueType says which parsed form an entry carries beside its text.
+// valueType says what an entry's value is.
 type valueType uint8
 
 const (
 	typeText valueType = iota
 	typeTime
+	typeInt
+	typeBool
 	typeAddr
 )
 
 // Set gives key these values, replacing earlier ones. No values make a multivalued key that is present but empty. The slice is
 // not kept.
 func (c *Context) Set(key string, values ...string) {
-	e := c.entry(key)
-	e.lo = len(c.values)
+	e := c.entry(newKeyRef(key))
+	e.lo = int32(len(c.values))
 	c.values = append(c.values, values...)
-	e.hi = len(c.values)
+	e.hi = int32(len(c.values))
+}
+
+// SetTag sets the key prefix+name to value, without putting the two together where prefix ends with its only slash, as
+// "aws:PrincipalTag/" does.
+func (c *Context) SetTag(prefix, name, value string) {
+	if strings.IndexByte(prefix, '/') != len(prefix)-1 || prefix == "" {
+		c.Set(prefix+name, value)
+		return
+	}
+	e := c.entry(splitKeyRef(prefix, name))
+	e.lo = int32(len(c.values))
+	c.values = append(c.values, value)
+	e.hi = int32(len(c.values))
 }
 
 // SetBool sets key to true or false.
-func (c *Context) SetBool(key string, v bool) { c.set(key, strconv.FormatBool(v)) }
-
-// SetTime sets key to t in whole seconds of UTC, as 2006-01-02T15:04:05Z.
-func (c *Context) SetTime(key string, t time.Time) {
-	e := c.set(key, t.UTC().Format("2006-01-02T15:04:05Z"))
-	e.typed, e.when = typeTime, instant{sec: t.Unix()}
+func (c *Context) SetBool(key string, v bool) {
+	n := int64(0)
+	if v {
+		n = 1
+	}
+	c.set(key, typeBool, n)
 }
 
+// SetTime sets key to t in whole seconds of UTC, as 2006-01-02T15:04:05Z.
+func (c *Context) SetTime(key string, t time.Time) { c.set(key, typeTime, t.Unix()) }
+
 // SetInt sets key to a number.
-func (c *Context) SetInt(key string, v int64) { c.set(key, strconv.FormatInt(v, 10)) }
+func (c *Context) SetInt(key string, v int64) { c.set(key, typeInt, v) }
 
 // SetAddr sets key to an IP address; an IPv4 address in its IPv6 form is taken as IPv4.
 func (c *Context) SetAddr(key string, a netip.Addr) {
-	a = a.Unmap().WithZone("")
-	e := c.set(key, a.String())
-	e.typed, e.addr = typeAddr, a
+	c.set(key, typeAddr, int64(len(c.addrs)))
+	c.addrs = append(c.addrs, a.Unmap().WithZone(""))
 }
 
 // Lookup returns the values of key; ok tells whether it is present. The slice must not be changed and is valid until the next
-// Set or Reset.
+// Set or Reset. Values set with their type are returned as text, newly made.
 func (c *Context) Lookup(key string) (v []string, ok bool) {
-	e := c.find(newKeyRef(key))
-	if e == nil {
+	ref := newKeyRef(key)
+	e := c.find(&ref)
+	switch {
+	case e == nil:
 		return nil, false
+	case e.typed != typeText:
+		return []string{string(c.appendText(nil, e))}, true
 	}
 	return c.values[e.lo:e.hi:e.hi], true
 }
@@ -76,60 +108,138 @@ func (c *Context) Lookup(key string) (v []string, ok bool) {
 func (c *Context) Reset() {
 	clear(c.entries)
 	clear(c.values)
-	c.entries, c.values = c.entries[:0], c.values[:0]
+	clear(c.addrs)
+	c.entries, c.values, c.addrs = c.entries[:0], c.values[:0], c.addrs[:0]
+	c.heads, c.wide = [contextHeads]uint16{}, 0
 }
 
-func (c *Context) set(key, value string) *entry {
-	e := c.entry(key)
-	e.lo = len(c.values)
-	c.values = append(c.values, value)
-	e.hi = len(c.values)
-	return e
+func (c *Context) set(key string, t valueType, n int64) {
+	e := c.entry(newKeyRef(key))
+	e.typed, e.number, e.hi = t, n, 1
 }
 
-// entry returns the entry for key, cleared, making one if needed.
-func (c *Context) entry(key string) *entry {
-	ref := newKeyRef(key)
-	e := c.find(ref)
-	if e == nil {
-		c.entries = append(c.entries, entry{})
-		e = &c.entries[len(c.entries)-1]
+// entry returns the entry for a key, without values, making one if needed.
+func (c *Context) entry(ref keyRef) *entry {
+	if e := c.find(&ref); e != nil {
+		e.typed, e.number, e.lo, e.hi = typeText, 0, 0, 0
+		return e
 	}
-	*e = entry{key: ref.name, hash: ref.hash}
+	c.entries = append(c.entries, entry{head: ref.name[:ref.cut], tail: ref.name[ref.cut:], hash: ref.hash, wide: ref.wide})
+	e := &c.entries[len(c.entries)-1]
+	if ref.apart {
+		e.head, e.tail = ref.name, ref.tail
+	}
+	if ref.wide || len(c.entries) > 1<<16-1 {
+		e.wide = true
+		c.wide++
+		return e
+	}
+	head := &c.heads[ref.hash%contextHeads]
+	e.next = *head
+	*head = uint16(len(c.entries))
 	return e
 }
 
 // find returns the entry of a key, or nil. The nil Context has none.
-func (c *Context) find(ref keyRef) *entry {
+func (c *Context) find(ref *keyRef) *entry {
 	if c == nil {
 		return nil
 	}
+	if !ref.wide {
+		for i := c.heads[ref.hash%contextHeads]; i != 0; {
+			e := &c.entries[i-1]
+			if e.hash == ref.hash && ref.names(e) {
+				return e
+			}
+			i = e.next
+		}
+		if c.wide == 0 {
+			return nil
+		}
+	}
 	for i := range c.entries {
-		if e := &c.entries[i]; e.hash == ref.hash && (e.key == ref.name || strings.EqualFold(e.key, ref.name)) {
+		if e := &c.entries[i]; (e.wide || ref.wide) && ref.names(e) {
 			return e
 		}
 	}
 	return nil
 }
 
-// keyRef is a key's name as it was written and a hash that does not depend on its letter case.
-type keyRef struct {
-	name string
-	hash uint32
+// appendText appends the text of an entry that has another type.
+func (c *Context) appendText(dst []byte, e *entry) []byte {
+	switch e.typed {
+	case typeTime:
+		return time.Unix(e.number, 0).UTC().AppendFormat(dst, "2006-01-02T15:04:05Z")
+	case typeInt:
+		return strconv.AppendInt(dst, e.number, 10)
+	case typeBool:
+		return strconv.AppendBool(dst, e.number != 0)
+	case typeAddr:
+		return c.addrs[e.number].AppendTo(dst)
+	}
+	return dst
 }
 
-// newKeyRef hashes the ASCII characters of name (FNV-1a); others are left to the comparison.
-func newKeyRef(name string) keyRef {
-	h := uint32(2166136261)
-	for i := range len(name) {
-		c := name[i]
-		if c >= 0x80 {
-			continue
-		}
-		h = (h ^ uint32(lower(c))) * 16777619
-	}
-	return keyRef{name: name, hash: h}
+// keyRef is a key's name as it was written and a hash that does not depend on its letter case.
+type keyRef struct {
+	name  string
+	tail  string // only if apart
+	cut   int    // the length of the part of name up to the first slash, or of all
+	hash  uint32
+	wide  bool // not ASCII: two that are equal but for letter case may have different hashes
+	apart bool // name is the part up to the slash, and tail the rest
 }
+
+func newKeyRef(name string) keyRef {
+	cut := strings.IndexByte(name, '/') + 1
+	if cut == 0 {
+		cut = len(name)
+	}
+	head, narrow := hashKey(name[:cut])
+	tail, narrowTail := hashKey(name[cut:])
+	return keyRef{name: name, cut: cut, hash: joinHash(head, tail), wide: !narrow || !narrowTail}
+}
+
+// splitKeyRef is newKeyRef of head+tail, where head ends with its only slash.
+func splitKeyRef(head, tail string) keyRef {
+	h, narrow := hashKey(head)
+	t, narrowTail := hashKey(tail)
+	return keyRef{name: head, tail: tail, cut: len(head), hash: joinHash(h, t), wide: !narrow || !narrowTail, apart: true}
+}
+
+// names reports whether e's key is the one referred to.
+func (r *keyRef) names(e *entry) bool {
+	head, tail := r.name[:r.cut], r.name[r.cut:]
+	if r.apart {
+		tail = r.tail
+	}
+	return (e.head == head || strings.EqualFold(e.head, head)) && (e.tail == tail || strings.EqualFold(e.tail, tail))
+}
+
+const hashFactor = 0x9e3779b97f4a7c15
+
+// hashKey hashes s without regard to the letter case of ASCII; ascii tells whether s has no other characters. Setting bit 5 makes
+// capital and small letters equal, and some other pairs too, which does no harm to a hash.
+func hashKey(s string) (hash uint64, ascii bool) {
+	h, seen := uint64(len(s)), uint64(0)
+	for len(s) >= 8 {
+		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		seen |= w
+		h = (h ^ (w | 0x2020202020202020)) * hashFactor
+		h ^= h >> 29
+		s = s[8:]
+	}
+	w := uint64(0)
+	for i := range len(s) {
+		w = w<<8 | uint64(s[i])
+	}
+	seen |= w
+	h = (h ^ (w | 0x2020202020202020)) * hashFactor
+	return h ^ h>>29, seen&0x8080808080808080 == 0
+}
+
+func joinHash(head, tail uint64) uint32 { return uint32((head*3 + tail) * hashFactor >> 32) }
 
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {

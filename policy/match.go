@@ -103,76 +103,100 @@ func (e *evaluator) text(t *text, value string) (hit, resolved bool) {
 		return t.literal == value, true
 	case len(t.vars) == 0:
 		return t.pattern.Match(value, nil), true
-	case len(t.vars) > 4:
-		return e.longText(t, value)
 	}
-	var buf [4]string
-	if !e.resolve(t.vars, buf[:]) {
-		return false, false
-	}
-	return t.pattern.Match(value, buf[:len(t.vars)]), true
+	return e.slots(t, value, false)
 }
 
-// longText is text for many variables, apart so that the common case needs little stack.
-func (e *evaluator) longText(t *text, value string) (hit, resolved bool) {
-	var buf [maxVariables]string
-	if !e.resolve(t.vars, buf[:]) {
-		return false, false
+// slots compares value with a pattern with variables. With led, value is known to begin with the pattern's lead.
+//
+// Slices of this function's arrays are filled here and in no function that it calls: so the compiler can see that they need
+// not be allocated.
+func (e *evaluator) slots(t *text, value string, led bool) (hit, resolved bool) {
+	if len(t.vars) > 2 {
+		return e.manySlots(t, value, led)
 	}
-	return t.pattern.Match(value, buf[:len(t.vars)]), true
+	var values [2]string
+	var room [2][textRoom]byte
+	resolved = true
+	for i := range t.vars {
+		v, ok := e.resolve(&t.vars[i], room[i][:0])
+		values[i], resolved = v, resolved && ok
+	}
+	switch {
+	case !resolved:
+		return false, false
+	case led:
+		return t.pattern.MatchAfterLead(value, values[:len(t.vars)]), true
+	}
+	return t.pattern.Match(value, values[:len(t.vars)]), true
 }
 
-// resolve fills values. Only a key with exactly one value can be a variable (S4-M47); a default stands in for an absent key.
-func (e *evaluator) resolve(vars []variable, values []string) bool {
-	ok := true
-	for i := range vars {
-		v := &vars[i]
-		found := e.lookup(v.key)
-		switch {
-		case len(found) == 1:
-			values[i] = found[0]
-		case len(found) == 0 && v.hasDefault:
-			values[i] = v.def
-		default:
-			ok = false
+// manySlots is slots for many variables, apart so that the common case needs little stack.
+func (e *evaluator) manySlots(t *text, value string, led bool) (hit, resolved bool) {
+	var values [maxVariables]string
+	var room [maxVariables][textRoom]byte
+	resolved = true
+	for i := range t.vars {
+		v, ok := e.resolve(&t.vars[i], room[i][:0])
+		values[i], resolved = v, resolved && ok
+	}
+	switch {
+	case !resolved:
+		return false, false
+	case led:
+		return t.pattern.MatchAfterLead(value, values[:len(t.vars)]), true
+	}
+	return t.pattern.Match(value, values[:len(t.vars)]), true
+}
+
+// resolve returns what a variable stands for; room is for text that is not there yet. Only a key with exactly one value can be a
+// variable (S4-M47); a default stands in for an absent key.
+func (e *evaluator) resolve(v *variable, room []byte) (value string, ok bool) {
+	found := e.r.Context.find(&v.key)
+	switch {
+	case found == nil || found.lo == found.hi:
+		if e.explaining != nil {
+			e.explaining.missing(v.key.name)
 		}
+		return v.def, v.hasDefault
+	case found.typed != typeText:
+		return view(e.r.Context.appendText(room, found)), true
+	case found.hi-found.lo == 1:
+		return e.r.Context.values[found.lo], true
 	}
-	return ok
-}
-
-// lookup returns the values of a key and notes when there are none.
-func (e *evaluator) lookup(key keyRef) []string {
-	values, _ := e.entry(key)
-	return values
-}
-
-func (e *evaluator) entry(key keyRef) ([]string, *entry) {
-	if found := e.r.Context.find(key); found != nil && found.hi > found.lo {
-		return e.r.Context.values[found.lo:found.hi], found
-	}
-	if e.explaining != nil {
-		e.explaining.missing(key.name)
-	}
-	return nil, nil
+	return "", false
 }
 
 // foldedText compares without regard to letter case, character by character through literals and variables.
 func (e *evaluator) foldedText(t *text, value string) (hit, resolved bool) {
+	if len(t.vars) == 0 {
+		return e.foldedTokens(t, value, nil), true
+	}
 	var buf [maxVariables]string
-	if !e.resolve(t.vars, buf[:]) {
+	var room [maxVariables][textRoom]byte
+	resolved = true
+	for i := range t.vars {
+		v, ok := e.resolve(&t.vars[i], room[i][:0])
+		buf[i], resolved = v, resolved && ok
+	}
+	if !resolved {
 		return false, false
 	}
+	return e.foldedTokens(t, value, buf[:]), true
+}
+
+func (e *evaluator) foldedTokens(t *text, value string, slots []string) bool {
 	for _, token := range t.folded {
 		part := token.Text
 		if token.Kind == glob.Slot {
-			part = buf[token.Slot]
+			part = slots[token.Slot]
 		}
 		var ok bool
 		if value, ok = cutFold(value, part); !ok {
-			return false, true
+			return false
 		}
 	}
-	return value == "", true
+	return value == ""
 }
 
 // cutFold takes prefix, compared under simple Unicode case folding, off the front of s.

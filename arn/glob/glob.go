@@ -173,7 +173,41 @@ func (p *piece) prepare() {
 }
 
 // Match reports whether the pattern matches the whole of text. values fills the slots; a slot beyond its end matches nothing.
-func (p *Pattern) Match(text string, values []string) bool {
+func (p *Pattern) Match(text string, values []string) bool { return p.match(text, values, 0) }
+
+// Lead returns the literal text that the pattern begins with.
+func (p *Pattern) Lead() string {
+	if len(p.runs) > 0 {
+		if elems := p.runs[0].pieces[0].elems; len(elems) > 0 && elems[0].slot < 0 {
+			return elems[0].lit
+		}
+	}
+	return ""
+}
+
+// AllAfterLead reports whether the pattern matches every text that begins with its lead.
+func (p *Pattern) AllAfterLead() bool {
+	if len(p.runs) != 1 {
+		return false
+	}
+	pieces := p.runs[0].pieces
+	n := 0
+	if p.Lead() != "" {
+		n = 1
+	}
+	if len(pieces[0].elems) > n {
+		return false
+	}
+	return p.open && len(pieces) == 1 || p.mode == Plain && len(pieces) == 2 && len(pieces[1].elems) == 0
+}
+
+// MatchAfterLead is Match for a text that is known to begin with the pattern's lead.
+func (p *Pattern) MatchAfterLead(text string, values []string) bool {
+	return p.match(text, values, len(p.Lead()))
+}
+
+// match is Match without the first lead bytes of text, which are known to be the pattern's lead.
+func (p *Pattern) match(text string, values []string, lead int) bool {
 	m := matcher{text: text, values: values, from: 1}
 	switch p.mode {
 	case Plain:
@@ -189,7 +223,7 @@ func (p *Pattern) Match(text string, values []string) bool {
 	for i := range p.runs {
 		toEnd := i == len(p.runs)-1 && !p.open
 		if i == 0 {
-			if at = m.run(&p.runs[i], 0, toEnd); at < 0 {
+			if at = m.run(&p.runs[i], 0, lead, toEnd); at < 0 {
 				return false
 			}
 			continue
@@ -199,7 +233,7 @@ func (p *Pattern) Match(text string, values []string) bool {
 			if colon < 0 {
 				return false
 			}
-			end := m.run(&p.runs[i], at+colon, toEnd)
+			end := m.run(&p.runs[i], at+colon, 0, toEnd)
 			if end >= 0 {
 				at = end
 				break
@@ -232,10 +266,15 @@ type matcher struct {
 	from, colon int
 }
 
-// run matches r from offset at and returns where it ends, or -1.
-func (m *matcher) run(r *run, at int, toEnd bool) int {
+// run matches r from offset at and returns where it ends, or -1. The first lead bytes from there are known to match the first
+// literal of r, if lead is not 0.
+func (m *matcher) run(r *run, at, lead int, toEnd bool) int {
 	last := len(r.pieces) - 1
-	at = m.pieceAt(&r.pieces[0], at)
+	elems := r.pieces[0].elems
+	if lead > 0 {
+		elems, at = elems[1:], at+lead
+	}
+	at = m.elemsAt(elems, at)
 	if at < 0 || last == 0 {
 		if at >= 0 && toEnd && at != len(m.text) {
 			return -1
@@ -296,7 +335,7 @@ func (m *matcher) find(p *piece, at int) int {
 			}
 			at += i
 		}
-		if end := m.pieceAt(p, at); end >= 0 {
+		if end := m.elemsAt(p.elems, at); end >= 0 {
 			return end
 		}
 		if at == len(m.text) {
@@ -319,10 +358,10 @@ func (m *matcher) value(e *elem) (string, bool) {
 	return m.values[e.slot], true
 }
 
-// pieceAt matches p at offset at and returns its end, or -1.
-func (m *matcher) pieceAt(p *piece, at int) int {
-	for i := range p.elems {
-		e := &p.elems[i]
+// elemsAt matches elems at offset at and returns their end, or -1.
+func (m *matcher) elemsAt(elems []elem, at int) int {
+	for i := range elems {
+		e := &elems[i]
 		for range e.one {
 			if at >= len(m.text) || m.text[at] == ':' && at <= m.free {
 				return -1
