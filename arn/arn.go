@@ -44,7 +44,7 @@ func Parse(text string) (ARN, error) {
 	}
 	switch {
 	case text[:a.end[0]] != "arn":
-		return ARN{}, fmt.Errorf("%w: does not begin with arn:", ErrSyntax)
+		return ARN{}, fmt.Errorf("%w: does not begin with \"arn:\"", ErrSyntax)
 	case !ValidPartition(a.Partition()):
 		return ARN{}, fmt.Errorf("%w: partition %q", ErrSyntax, a.Partition())
 	case a.Service() == "" || !word(a.Service()):
