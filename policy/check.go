@@ -11,8 +11,8 @@ import (
 // Check reports what forbids the use of d as a policy of kind k: nil, or Errors with every problem. It judges the grammar only;
 // whether a service knows an action, a resource or a key is not asked (S3-89).
 //
-// The rules by kind. Identity, Boundary, Session, ServiceControl: no Id, no principals, a resource in every statement
-// (S4-11, S4-22, S4-34, S4-M23). Resource: a principal in every statement, NotPrincipal only with Deny, the resource may be
+// The rules by kind. Identity, Boundary, Session, ServiceControl: no principals, a resource in every statement (S4-11, S4-34, S4-M23);
+// an Id, which the guide refuses there (S4-22), is accepted, as AWS's API does. Resource: a principal in every statement, NotPrincipal only with Deny, the resource may be
 // left out (S4-75, S4-M19). Trust: a principal, no NotPrincipal, no resource, actions of sts only (S4-75, S4-M19).
 // ResourceControl: version 2012-10-17, Principal "*", Action, a resource, and Deny, except that the default policy's
 // statement that allows everything is accepted (S4-M25).
@@ -47,10 +47,10 @@ func (c *checker) document() {
 			c.fail(Position{}, "Version", rankVersion, msgVersion, "a resource control policy must state version 2012-10-17")
 		}
 	default:
-		c.fail(Position{}, "Version", rankVersion, msgVersion, "must be 2012-10-17 or 2008-10-17")
+		c.fail(Position{}, "Version", rankSyntax, msgSyntax, "must be 2012-10-17 or 2008-10-17")
 	}
-	if d.ID != nil && c.kind != Resource && c.kind != Trust {
-		c.fail(d.ID.Pos, "Id", rankSyntax, msgSyntax, "Id belongs to resource-based policies only")
+	if d.ID != nil && c.kind == ResourceControl {
+		c.fail(d.ID.Pos, "Id", rankSyntax, msgSyntax, "not allowed in resource control policies")
 	}
 	if len(d.Statements) == 0 {
 		c.fail(Position{}, "Statement", rankSyntax, msgSyntax, "holds no statement")
@@ -94,7 +94,7 @@ func (c *checker) principals(st *Statement, path string) {
 	switch {
 	case ps == nil:
 		if c.kind.namesPrincipals() {
-			c.fail(st.Pos, path, rankPrincipal, msgNeedPrincipal, "Principal is missing")
+			c.fail(st.Pos, path+".Principal", rankPrincipal, msgNeedPrincipal, "is missing")
 		}
 		return
 	case !c.kind.namesPrincipals():
@@ -244,21 +244,19 @@ func hostName(s string) bool {
 	return true
 }
 
+// conditions checks operators, keys and values. An operator without any test means nothing, and AWS's API accepts every name for it.
 func (c *checker) conditions(st *Statement, path string) {
 	for _, cond := range st.Conditions {
 		path := path + ".Condition." + cond.Operator.Text
 		op, problem := parseOperator(cond.Operator.Text, c.doc.dateAliases)
-		if problem != "" {
-			c.fail(cond.Operator.Pos, path, rankSyntax, fmt.Sprintf(msgOperator, cond.Operator.Text), problem)
+		if problem != "" && len(cond.Tests) > 0 {
+			c.fail(cond.Operator.Pos, path, rankSyntax, msgSyntax, problem)
 		}
 		for _, t := range cond.Tests {
 			path := path + "." + t.Key.Text
 			// AWS and the guide (L17819) accept keys without a service's prefix.
 			if t.Key.Text == "" || strings.ContainsFunc(t.Key.Text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 				c.fail(t.Key.Pos, path, rankCondition, msgVendor, "a condition key has the form service:name")
-			}
-			if len(t.Values) == 0 {
-				c.fail(t.Key.Pos, path, rankSyntax, msgSyntax, "an empty list")
 			}
 			if problem != "" {
 				continue
@@ -287,4 +285,13 @@ func (c *checker) resourceControl(st *Statement, path string) {
 	if st.Effect == Allow && (!star(st.Actions) || !star(st.Resources) || len(st.Conditions) > 0) {
 		c.fail(st.Pos, path+".Effect", rankSyntax, msgSyntax, "a resource control policy only denies")
 	}
+}
+
+// CheckManaged reports what forbids the use of d as a managed policy, beside what Check says: managed policies came with version
+// 2012-10-17 and must state it; policies embedded in a user, group or role, and trust policies, need not (S4-15, S4-16).
+func (d *Document) CheckManaged() error {
+	if d.EffectiveVersion() == Version2012 {
+		return nil
+	}
+	return Errors{{Path: "Version", Msg: msgVersion, Detail: "a managed policy must state version 2012-10-17", rank: rankVersion}}
 }

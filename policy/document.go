@@ -84,6 +84,9 @@ type Strings struct {
 	Values []Value
 }
 
+// present reports whether the element stands in the document, be it as an empty list.
+func (s *Strings) present() bool { return s.Not || s.Pos.Line > 0 || len(s.Values) > 0 }
+
 // Principals is a Principal or NotPrincipal element.
 type Principals struct {
 	Not  bool

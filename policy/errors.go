@@ -87,7 +87,7 @@ const (
 	msgNeedPrincipal = "Missing required field Principal"
 	msgTrustResource = "Has prohibited field Resource"
 	msgTrustAction   = "AssumeRole policy may only specify STS AssumeRole actions."
-	msgOperator      = "Invalid Condition type : %s"
+	msgS3Region      = "Resource %s can not contain region information."
 )
 
 // ranks order the sentences as AWS reports them: the grammar first, then the elements one after the other.
@@ -97,8 +97,9 @@ const (
 	rankLegacy
 	rankPrincipal
 	rankSid
-	rankMissing
+	rankNoAction
 	rankResource
 	rankAction
+	rankNoResource
 	rankCondition
 )

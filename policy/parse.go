@@ -23,23 +23,59 @@ type Options struct {
 // Parse reads one document with the zero Options.
 func Parse(src []byte) (*Document, error) { return Options{}.Parse(src) }
 
-// Parse reads one document and checks the grammar as far as it is the same for every kind of policy. It is stricter than a
-// general JSON decoder: names written twice, text behind the document, invalid UTF-8, characters beyond U+00FF and unknown
-// elements are errors. The error is of type Errors and lists all problems found; text that is not JSON ends the list.
+// Parse reads one document and checks what is the same for every kind of policy and every element: that the text is JSON with the
+// elements of the grammar, each of the right type. It is stricter than a general JSON decoder: names written twice, text behind the
+// document, invalid UTF-8, characters beyond U+00FF and unknown elements are errors. The error is of type Errors and lists all problems
+// found; text that is not JSON ends the list. Whether the document can be a policy is for Check.
 func (o Options) Parse(src []byte) (*Document, error) {
+	d, problems, _ := o.parse(src)
+	if len(problems) > 0 {
+		return nil, problems.err()
+	}
+	return d, nil
+}
+
+// ParseAs is Parse and Check in one, and lists the problems of both at once. What Check has to say of an element that Parse could not
+// read is left out.
+func (o Options) ParseAs(k Kind, src []byte) (*Document, error) {
+	d, problems, readable := o.parse(src)
+	if !readable {
+		return nil, problems.err()
+	}
+	c := &checker{doc: d, kind: k}
+	c.document()
+	known := problems
+	for _, e := range c.errs {
+		if !slices.ContainsFunc(known, func(p *SyntaxError) bool { return within(e.Path, p.Path) || within(p.Path, e.Path) }) {
+			problems = append(problems, e)
+		}
+	}
+	if len(problems) > 0 {
+		return nil, problems.err()
+	}
+	return d, nil
+}
+
+// within reports whether a path leads through another, neither being the document.
+func within(path, outer string) bool {
+	rest, ok := strings.CutPrefix(path, outer)
+	return ok && outer != "" && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// parse reads a document as far as it can be read; readable is false when the text is not JSON or has no statements.
+func (o Options) parse(src []byte) (d *Document, problems Errors, readable bool) {
 	p := &parser{src: src, dec: jsontext.NewDecoder(bytes.NewReader(src), jsontext.AllowDuplicateNames(true))}
 	p.lineStarts()
 	p.characters()
-	d := &Document{dateAliases: o.DateAliases}
+	d = &Document{dateAliases: o.DateAliases}
 	if err := p.document(d); err != nil {
 		p.jsonError(err)
-	} else if _, err := p.dec.ReadToken(); err != io.EOF {
+		return d, p.errs, false
+	}
+	if _, err := p.dec.ReadToken(); err != io.EOF {
 		p.fail(int(p.dec.InputOffset()), "", "text behind the document")
 	}
-	if len(p.errs) > 0 {
-		return nil, p.errs.err()
-	}
-	return d, nil
+	return d, p.errs, len(d.Statements) > 0
 }
 
 // parser walks the tokens. Its methods return an error only when the text is not JSON; everything else goes to errs.
@@ -214,7 +250,7 @@ func (p *parser) document(d *Document) error {
 		case "Version":
 			v, ok, err := p.text(path)
 			if ok && v.Text != string(Version2008) && v.Text != string(Version2012) {
-				p.failAs(v.Pos.Offset, path, rankVersion, msgVersion, "must be 2012-10-17 or 2008-10-17")
+				p.fail(v.Pos.Offset, path, "must be 2012-10-17 or 2008-10-17")
 			}
 			d.Version = Version(v.Text)
 			return err
@@ -268,11 +304,11 @@ func (p *parser) statement(d *Document, path string) error {
 			st.Principals = ps
 			return err
 		case "Action", "NotAction":
-			values, err := p.texts(path, rankMissing, msgActions)
+			values, err := p.texts(path)
 			st.Actions = Strings{Not: name.Text[0] == 'N', Pos: name.Pos, Values: values}
 			return err
 		case "Resource", "NotResource":
-			values, err := p.texts(path, rankMissing, msgResources)
+			values, err := p.texts(path)
 			st.Resources = Strings{Not: name.Text[0] == 'N', Pos: name.Pos, Values: values}
 			return err
 		case "Condition":
@@ -285,9 +321,6 @@ func (p *parser) statement(d *Document, path string) error {
 	}
 	if !seen["Effect"] {
 		p.fail(at, path, "Effect is missing")
-	}
-	if !seen["Action"] && !seen["NotAction"] {
-		p.failAs(at, path, rankMissing, msgActions, "Action is missing")
 	}
 	for _, name := range [...]string{"Principal", "Action", "Resource"} {
 		if seen[name] && seen["Not"+name] {
@@ -314,20 +347,16 @@ func (p *parser) effect(st *Statement, path string) error {
 	return err
 }
 
-// texts reads a string or an array of strings; an empty array is reported with the given sentence.
-func (p *parser) texts(path string, rank int, empty string) ([]Value, error) {
+// texts reads a string or an array of strings, which may be empty.
+func (p *parser) texts(path string) ([]Value, error) {
 	var out []Value
-	at := p.start()
-	n, err := p.list(path, func(path string) error {
+	_, err := p.list(path, func(path string) error {
 		v, ok, err := p.text(path)
 		if ok {
 			out = append(out, v)
 		}
 		return err
 	})
-	if err == nil && n == 0 {
-		p.failAs(at, path, rank, empty, "an empty list")
-	}
 	return out, err
 }
 
@@ -348,7 +377,12 @@ func (p *parser) principals(path string) (*Principals, error) {
 		if !slices.Contains([]string{"AWS", "Service", "Federated", "CanonicalUser"}, name.Text) {
 			return p.unknown(name, path)
 		}
-		values, err := p.texts(path, rankSyntax, msgSyntax)
+		at := p.start()
+		before := len(p.errs)
+		values, err := p.texts(path)
+		if err == nil && len(values) == 0 && len(p.errs) == before {
+			p.fail(at, path, "an empty list")
+		}
 		for _, v := range values {
 			out.Refs = append(out.Refs, PrincipalRef{Type: name.Text, Value: v.Text, Start: v.Pos.Offset, End: v.End, line: v.Pos.Line, column: v.Pos.Column})
 		}
@@ -378,11 +412,11 @@ func (p *parser) conditions(st *Statement, path string) error {
 	})
 }
 
-// values reads the values of a condition key: strings, numbers and Booleans (S4-4, S4-88).
+// values reads the values of a condition key: strings, numbers and Booleans (S4-4, S4-88). A list without any is accepted, as AWS's
+// API does: no value is among none.
 func (p *parser) values(path string) ([]Value, error) {
 	var out []Value
-	at := p.start()
-	n, err := p.list(path, func(path string) error {
+	_, err := p.list(path, func(path string) error {
 		switch p.dec.PeekKind() {
 		case '"', '0', 't', 'f':
 			v, err := p.scalar()
@@ -398,8 +432,5 @@ func (p *parser) values(path string) ([]Value, error) {
 		p.fail(at, path, "must be a string, a number or a Boolean")
 		return nil
 	})
-	if err == nil && n == 0 {
-		p.fail(at, path, "an empty list")
-	}
 	return out, err
 }

@@ -34,21 +34,18 @@ func TestParseErrors(t *testing.T) {
 		got = append(got, e.String())
 	}
 	want := []string{
+		`2:14: Version: must be 2012-10-17 or 2008-10-17`,
 		`3:3: version: unknown element "version"`,
 		`5:16: Statement[0].Effect: must be Allow or Deny`,
 		`5:45: Statement[0].Action[1]: must be a string`,
 		`5:66: Statement[0].Effect: written twice`,
 		`6:5: Statement[1]: Action and NotAction exclude each other`,
 		`6:73: Statement[1].Principal: must be "*" or an object`,
-		`7:63: Statement[2].Condition.StringLike.aws:a: an empty list`,
 		`7:76: Statement[2].Condition.StringLike.aws:b: must be a string, a number or a Boolean`,
 		`7:94: Statement[2].Condition.StringLike.AWS:C: the same key as "aws:c", whose letter case does not matter`,
 		`7:103: Statement[2].Condition.StringLike.AWS:C: must be a string, a number or a Boolean`,
 		`9:2: text behind the document`,
-		`2:14: Version: must be 2012-10-17 or 2008-10-17`,
 		`6:16: Statement[1].Effect: must be Allow or Deny, with a capital letter`,
-		`6:56: Statement[1].NotAction: an empty list`,
-		`7:5: Statement[2]: Action is missing`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -58,6 +55,53 @@ func TestParseErrors(t *testing.T) {
 	}
 	if !errors.Is(err, error(list[3])) {
 		t.Error("the error does not unwrap to its parts")
+	}
+}
+
+// TestParseAs holds that the problems of grammar and kind come together, and that no problem is told twice.
+func TestParseAs(t *testing.T) {
+	src := `{"Version":"2012","Statement":[
+		{"Effect":"Permit","Action":["GetItem",5],"Resource":"b"},
+		{"Sid":"a b","Effect":"Allow","NotAction":[],"Principal":"me"},
+		{"Effect":"Allow","Action":{},"Resource":[7],"Condition":{"NumericEquals":{"a":"x","b":null}}}]}`
+	_, err := policy.Options{}.ParseAs(policy.Identity, []byte(src))
+	var got []string
+	var list policy.Errors
+	if errors.As(err, &list) {
+		for _, e := range list {
+			got = append(got, e.String())
+		}
+	}
+	want := []string{
+		`1:12: Version: must be 2012-10-17 or 2008-10-17`,
+		`2:13: Statement[0].Effect: must be Allow or Deny`,
+		`2:42: Statement[0].Action[1]: must be a string`,
+		`3:60: Statement[1].Principal: must be "*" or an object`,
+		`4:30: Statement[2].Action: must be a string`,
+		`4:45: Statement[2].Resource[0]: must be a string`,
+		`4:90: Statement[2].Condition.NumericEquals.b: must be a string, a number or a Boolean`,
+		`4:82: Statement[2].Condition.NumericEquals.a: not a number: x`,
+		`3:10: Statement[1].Sid: only letters and digits`,
+		`3:33: Statement[1].NotAction: an empty list`,
+		`2:56: Statement[0].Resource[0]: must begin with arn: or be "*"`,
+		`2:32: Statement[0].Action[0]: an action has the form service:name`,
+		`3:3: Statement[1].Resource: is missing`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	for _, src := range []string{`{"Statement":`, `[]`, `{"Statement":[]}`, `{"Version":"x"}`} {
+		if _, err := (policy.Options{}).ParseAs(policy.Identity, []byte(src)); err == nil || err.Error() != "Syntax errors in policy." {
+			t.Errorf("%s: %v", src, err)
+		}
+	}
+	if d, err := (policy.Options{}).ParseAs(policy.Resource, []byte(`{"Statement":{"Effect":"Deny","Principal":"*","Action":"*"}}`)); err != nil || len(d.Statements) != 1 {
+		t.Errorf("%v, %v", d, err)
+	}
+	for _, k := range []policy.Kind{policy.Resource, policy.Trust} {
+		if _, err := (policy.Options{}).ParseAs(k, []byte(`{"Statement":{"Effect":"Deny","Principal":"*","Action":"sts:AssumeRole","Resource":[]}}`)); err == nil {
+			t.Errorf("%v: an empty list of resources is accepted", k)
+		}
 	}
 }
 
@@ -162,8 +206,17 @@ func TestMessages(t *testing.T) {
 	tests := []struct{ doc, want string }{
 		{`this is not JSON`, syntax},
 		{`{"Version":"2012-10-17","Statement":[]}`, syntax},
-		{`{"Version":"2012-10-17","Id":"x","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, syntax},
-		{`{"Version":"2012-10-18","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, "Policy document must be version 2012-10-17 or greater."},
+		{`{"Version":"2012-10-17","Id":["x"],"Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, syntax},
+		{`{"Version":"2012-10-18","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`, syntax},
+		{`{"Version":"2012-10-17"}`, syntax},
+		{statement(`"Effect":"Allow","Action":"invalid"`), vendor},
+		{statement(`"Effect":"Allow","Resource":"arn:aws:s3::b"`), legacy},
+		{statement(`"Effect":"Allow","Condition":{"DateGreaterThan":{"a":"b"}}`), legacy},
+		{statement(`"Effect":"Allow","Condition":{"DateGreaterThan":{"a":{}}},"Resource":"arn:aws:s3:::b"`), syntax},
+		{statement(`"Effect":"Allow","Action":"s:3:ListBucket","Resource":"sdf"`), `Resource sdf must be in ARN format or "*".`},
+		{statement(`"Effect":"Allow","NotAction":"s3:a","Action":[],"Resource":"*"`), syntax},
+		{`{"Version":"2012-10-17","Statement":[{"Sid":"a","Effect":"Allow","Action":"s3:a","Resource":"*"},{"Sid":"a","Effect":"Allow"}]}`,
+			"Statement IDs (SID) in a single policy must be unique."},
 		{statement(`"Effect":"invalid","Action":"*","Resource":"*"`), syntax},
 		{statement(`"Effect":"aLLow","Action":"*","Resource":"*"`), legacy},
 		{statement(`"Action":"*","Resource":"*"`), syntax},
@@ -178,6 +231,13 @@ func TestMessages(t *testing.T) {
 		{resource(`"arn:aws"`), "Resource vendor must be fully qualified and cannot contain regexes."},
 		{resource(`"arn:aws:s3::example_bucket"`), legacy},
 		{resource(`"arn:aws::::b"`), legacy},
+		{resource(`"arn:aws::b"`), legacy},
+		{resource(`"a:b"`), `Partition "b" is not valid for resource "arn:b:*:*:*:*".`},
+		{resource(`"a:b:c"`), `Partition "b" is not valid for resource "arn:b:c:*:*:*".`},
+		{resource(`"a:b:c:d:e:f:g:h"`), `Partition "b" is not valid for resource "arn:b:c:d:e:f:g:h".`},
+		{resource(`"aws:s3:::b"`), `Partition "s3" is not valid for resource "arn:s3:::b:*".`},
+		{resource(`"ARN:aws:s3:::b"`), `Resource ARN:aws:s3:::b must be in ARN format or "*".`},
+		{resource(`"arn:aws:s3:us-east-1::b"`), "Resource arn:aws:s3:us-east-1::b can not contain region information."},
 		{resource(`"arn:aws:s*:::b"`), "Resource vendor must be fully qualified and cannot contain regexes."},
 		{resource(`"arn:error:s3:::example_bucket"`), `Partition "error" is not valid for resource "arn:error:s3:::example_bucket".`},
 		{resource(`"arn:aws:iam:us-east-1::user/x"`), "IAM resource arn:aws:iam:us-east-1::user/x cannot contain region information."},
@@ -192,19 +252,22 @@ func TestMessages(t *testing.T) {
 		{action(`"s3:List:Bucket"`), "Actions/Condition can contain only one colon."},
 		{action(`"a a:ListBucket"`), "Vendor a a is not valid"},
 		{action(`"s*:ListBucket"`), "Vendor s* is not valid"},
-		{action(`"s3:Li st"`), syntax},
+		{action(`"s3:Lïst"`), syntax},
 		{action(`"s3:a","Principal":"*"`), "Policy document should not specify a principal."},
 		{action(`"s3:a","Sid":"a b"`), "Statement IDs (SID) must be alpha-numeric. Check that your input satisfies the regular expression [0-9A-Za-z]*"},
 		{`{"Statement":[{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"},{"Sid":"a","Effect":"Allow","Action":"*","Resource":"*"}]}`,
 			"Statement IDs (SID) in a single policy must be unique."},
 		{condition(`[]`), syntax},
 		{condition(`{"StringEquals":"a"}`), syntax},
-		{condition(`{"StringEqual":{"aws:a":"b"}}`), "Invalid Condition type : StringEqual"},
-		{condition(`{"ForAnyValue::StringEquals":{"aws:a":"b"}}`), "Invalid Condition type : ForAnyValue::StringEquals"},
-		{condition(`{"NullIfExists":{"aws:a":"true"}}`), "Invalid Condition type : NullIfExists"},
-		{condition(`{"DateGreaterThanOrEqual":{"aws:a":"2013"}}`), "Invalid Condition type : DateGreaterThanOrEqual"},
+		{condition(`{"StringEqual":{"aws:a":"b"}}`), syntax},
+		{condition(`{"ForAnyValue::StringEquals":{"aws:a":"b"}}`), syntax},
+		{condition(`{"NullIfExists":{"aws:a":"true"}}`), syntax},
+		{condition(`{"DateGreaterThanOrEqual":{"aws:a":"2013"}}`), syntax},
 		{condition(`{"DateGreaterThan":{"aws:a":"sdfdsf"}}`), legacy},
 		{condition(`{"DateLessThan":{"aws:a":"9223372036854775808"}}`), legacy},
+		{condition(`{"DateLessThan":{"aws:a":"234-13"}}`), legacy},
+		{condition(`{"DateLessThan":{"aws:a":"2016-12-13t2:00:00.593194+1"}}`), legacy},
+		{condition(`{"DateLessThan":{"aws:a":"2016-12-13t2:00:00.1999999999+10:59"}}`), legacy},
 		{condition(`{"NumericEquals":{"aws:a":"ten"}}`), legacy},
 		{condition(`{"Bool":{"aws:a":"yes"}}`), legacy},
 		{condition(`{"Null":{"aws:a":"1"}}`), legacy},
@@ -223,6 +286,46 @@ func TestMessages(t *testing.T) {
 		}
 		if _, ok := errors.AsType[*policy.SyntaxError](err); !ok {
 			t.Errorf("%s: %T does not unwrap to *SyntaxError", tt.doc, err)
+		}
+	}
+}
+
+// TestAccepted holds identity policies that AWS's API is known to accept, though the guide or good sense would refuse them.
+func TestAccepted(t *testing.T) {
+	const everything = `"Effect":"Allow","Action":"*","Resource":"*"`
+	for _, doc := range []string{
+		`{"Version":"2012-10-17","Id":"x","Statement":{` + everything + `}}`,
+		`{"Statement":[{` + everything + `,"Sid":""},{` + everything + `,"Sid":""}]}`,
+		`{"Statement":{"Effect":"Allow","Action":"iam: a name of words ","Resource":"*"}}`,
+		`{"Statement":{"Effect":"Allow","Action":["a.b:C","a-b:C","aaaaaaaaaaaaaaaaaaaaaaaa:C"],"Resource":["arn:aws:s33:::b","arn:aws:nothing"]}}`,
+		`{"Statement":{"Effect":"Allow","NotAction":"s3:a","NotResource":"*"}}`,
+		`{"Statement":{` + everything + `,"Condition":{}}}`,
+		`{"Statement":{` + everything + `,"Condition":{"x":{},"DateGreaterThan":{}}}}`,
+		`{"Statement":{` + everything + `,"Condition":{"DateGreaterThan":{"a":[]}}}}`,
+		`{"Statement":{` + everything + `,"Condition":{"DateGreaterThan":{"a":"01T"}}}}`,
+		`{"Statement":{` + everything + `,"Condition":{"DateLessThan":{"a":["-292275054","2016-12-13t2:00:00.593194+23","2016-12-13T21:20:37.593194+00:00"]}}}}`,
+		`{"Statement":{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:us-west-2:123456789012:accesspoint/p/object/*","arn:aws:s3:*:*:job/*"]}}`,
+	} {
+		d, err := policy.Parse([]byte(doc))
+		if err == nil {
+			_, err = policy.Compile(policy.Identity, "", d)
+		}
+		if err != nil {
+			t.Errorf("%s: %s", doc, all(err))
+		}
+	}
+}
+
+// TestCheckManaged holds that managed policies state the version.
+func TestCheckManaged(t *testing.T) {
+	for version, want := range map[string]string{"": "Policy document must be version 2012-10-17 or greater.",
+		`"Version":"2008-10-17",`: "Policy document must be version 2012-10-17 or greater.", `"Version":"2012-10-17",`: ""} {
+		d, err := policy.Parse([]byte(`{` + version + `"Statement":{"Effect":"Deny","Action":"*","Resource":"*"}}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.CheckManaged(); (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: %v", version, err)
 		}
 	}
 }

@@ -78,11 +78,11 @@ func (w *printer) statement(st *Statement) {
 		w.member(not(st.Principals.Not) + "Principal")
 		w.principals(st.Principals.Refs)
 	}
-	if len(st.Actions.Values) > 0 {
+	if st.Actions.present() {
 		w.member(not(st.Actions.Not) + "Action")
 		w.values(st.Actions.Values)
 	}
-	if len(st.Resources.Values) > 0 {
+	if st.Resources.present() {
 		w.member(not(st.Resources.Not) + "Resource")
 		w.values(st.Resources.Values)
 	}

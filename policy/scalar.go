@@ -31,34 +31,35 @@ func sign(less bool) int {
 }
 
 // parseDate reads the forms of the W3C profile of ISO 8601 (year; year and month; date; date and time to the minute, second
-// or fraction of one with zone Z or ±hh:mm) and epoch seconds (S4-109). Four digits are a year. Lower-case t and z are accepted
-// as AWS accepts them.
+// or fraction of one with zone Z or ±hh:mm) and epoch seconds (S4-109). Four digits alone are a year.
+//
+// Beyond the profile it reads what AWS's API is known to accept: lower-case t and z, numbers with fewer digits, a time that ends
+// with the hour or behind its T, a zone of hours only, and no zone, which is taken for UTC.
 func parseDate(s string) (instant, bool) {
-	d := dateReader{s: s}
-	if !(len(s) == 4 && s[1] != '.' && s[2] != '.' && s[0] != '-' || len(s) > 4 && s[4] == '-') {
+	date := strings.ContainsAny(s, "Tt") || strings.LastIndexByte(s, '-') > 0 || len(s) == 4 && s[0] != '-' && !strings.Contains(s, ".")
+	if !date {
 		return parseEpoch(s)
 	}
-	year, month, day := d.digits(4), 1, 1
+	d := dateReader{s: s}
+	year, month, day := d.upTo(9), 1, 1
 	if d.next('-') {
-		month = d.digits(2)
+		month = d.upTo(2)
 		if d.next('-') {
-			day = d.digits(2)
-		} else if d.s != "" {
-			return instant{}, false
+			day = d.upTo(2)
 		}
 	}
 	var hour, minute, sec, nsec, offset int
-	if d.s != "" {
-		if !d.next('T') && !d.next('t') {
-			return instant{}, false
-		}
-		hour = d.digits(2)
-		d.must(':')
-		minute = d.digits(2)
-		if d.next(':') {
-			sec = d.digits(2)
-			if d.next('.') {
-				nsec = d.fraction()
+	if d.next('T') || d.next('t') {
+		if d.s != "" && '0' <= d.s[0] && d.s[0] <= '9' {
+			hour = d.upTo(2)
+			if d.next(':') {
+				minute = d.upTo(2)
+				if d.next(':') {
+					sec = d.upTo(2)
+					if d.next('.') {
+						nsec = d.fraction()
+					}
+				}
 			}
 		}
 		offset = d.zone()
@@ -121,8 +122,6 @@ func (d *dateReader) next(c byte) bool {
 	return true
 }
 
-func (d *dateReader) must(c byte) { d.bad = !d.next(c) || d.bad }
-
 func (d *dateReader) digits(n int) int {
 	if len(d.s) < n {
 		d.bad = true
@@ -139,6 +138,16 @@ func (d *dateReader) digits(n int) int {
 	}
 	d.s = d.s[n:]
 	return v
+}
+
+// upTo reads one to n digits.
+func (d *dateReader) upTo(n int) int {
+	k := 0
+	for k < n && k < len(d.s) && '0' <= d.s[k] && d.s[k] <= '9' {
+		k++
+	}
+	d.bad = d.bad || k == 0
+	return d.digits(k)
 }
 
 // fraction reads one to nine digits as nanoseconds.
@@ -158,9 +167,9 @@ func (d *dateReader) fraction() int {
 	return v
 }
 
-// zone reads Z or ±hh:mm and returns minutes east of UTC.
+// zone reads Z, ±hh:mm, ±hh or nothing, and returns minutes east of UTC.
 func (d *dateReader) zone() int {
-	if d.next('Z') || d.next('z') {
+	if d.s == "" || d.next('Z') || d.next('z') {
 		return 0
 	}
 	east := 1
@@ -170,9 +179,10 @@ func (d *dateReader) zone() int {
 		d.bad = true
 		return 0
 	}
-	h := d.digits(2)
-	d.must(':')
-	m := d.digits(2)
+	h, m := d.digits(2), 0
+	if d.next(':') {
+		m = d.digits(2)
+	}
 	d.bad = d.bad || h > 23 || m > 59
 	return east * (h*60 + m)
 }

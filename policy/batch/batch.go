@@ -161,7 +161,16 @@ func (ev *Evaluator) line(line []byte) answer {
 
 // Evaluate decides one case. It fails for documents that cannot be compiled and requests that make no sense.
 func (ev *Evaluator) Evaluate(c *Case) (*Result, error) {
-	req, err := c.Request.request()
+	x, err := ev.Explain(c)
+	if err != nil {
+		return nil, err
+	}
+	return NewResult(x), nil
+}
+
+// Explain is Evaluate with the whole explanation. The policies bear the names that Statement.Policy gives.
+func (ev *Evaluator) Explain(c *Case) (*policy.Explanation, error) {
+	req, err := c.Request.Policy()
 	if err != nil {
 		return nil, err
 	}
@@ -169,7 +178,11 @@ func (ev *Evaluator) Evaluate(c *Case) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := policy.Explain(req, set)
+	return policy.Explain(req, set), nil
+}
+
+// NewResult makes a line of output from an explanation.
+func NewResult(x *policy.Explanation) *Result {
 	out := &Result{Decision: "deny-implicit", Layer: x.Decision.Layer.String(), Statements: []Statement{}, Missing: []string{}}
 	switch {
 	case x.Decision.Effect == policy.Allow:
@@ -181,7 +194,7 @@ func (ev *Evaluator) Evaluate(c *Case) (*Result, error) {
 		out.Statements = append(out.Statements, Statement{Policy: m.Policy.Name(), Index: m.Statement, Sid: m.Sid})
 	}
 	out.Missing = append(out.Missing, x.Missing...)
-	return out, nil
+	return out
 }
 
 func (ev *Evaluator) set(c *Case) (*policy.Set, error) {
@@ -189,14 +202,9 @@ func (ev *Evaluator) set(c *Case) (*policy.Set, error) {
 	p := &c.Policies
 	s := &policy.Set{}
 	s.Identity = b.list(policy.Identity, "identity", p.Identity)
-	kind := policy.Resource
-	switch {
-	case p.ResourceKind == "trust":
-		kind = policy.Trust
-	case p.ResourceKind != "" && p.ResourceKind != "resource":
-		return nil, fmt.Errorf("resourceKind %q is neither resource nor trust", p.ResourceKind)
-	case p.ResourceKind == "" && strings.HasPrefix(strings.ToLower(c.Request.Action), "sts:assumerole"):
-		kind = policy.Trust
+	kind, err := c.resourceKind()
+	if err != nil {
+		return nil, err
 	}
 	s.Resource = b.policy(kind, "resource", p.Resource)
 	s.Boundary = b.policy(policy.Boundary, "boundary", p.Boundary)
@@ -208,6 +216,22 @@ func (ev *Evaluator) set(c *Case) (*policy.Set, error) {
 		s.ResourceControl = append(s.ResourceControl, b.list(policy.ResourceControl, fmt.Sprintf("rcp[%d]", i), level))
 	}
 	return s, b.err
+}
+
+// resourceKind returns what the policy of the resource is.
+func (c *Case) resourceKind() (policy.Kind, error) {
+	switch c.Policies.ResourceKind {
+	case "trust":
+		return policy.Trust, nil
+	case "resource":
+		return policy.Resource, nil
+	case "":
+		if strings.HasPrefix(strings.ToLower(c.Request.Action), "sts:assumerole") {
+			return policy.Trust, nil
+		}
+		return policy.Resource, nil
+	}
+	return 0, fmt.Errorf("resourceKind %q is neither resource nor trust", c.Policies.ResourceKind)
 }
 
 // builder compiles documents and keeps the first error.
@@ -238,7 +262,7 @@ func (b *builder) policy(k policy.Kind, name string, doc json.RawMessage) *polic
 	if p := b.ev.compiled[key]; p != nil {
 		return p
 	}
-	d, err := policy.Parse(doc)
+	d, err := policy.Options{}.ParseAs(k, doc)
 	var p *policy.Policy
 	if err == nil {
 		p, err = policy.Compile(k, name, d)
@@ -272,7 +296,8 @@ var principalTypes = map[string]policy.PrincipalType{
 	"web-identity": policy.WebIdentity, "saml": policy.SAML, "service": policy.ServicePrincipal, "anonymous": policy.Anonymous,
 }
 
-func (r *Request) request() (*policy.Request, error) {
+// Policy returns the question as the engine takes it. It fails for requests that make no sense.
+func (r *Request) Policy() (*policy.Request, error) {
 	p := &r.Principal
 	typ, ok := principalTypes[p.Type]
 	switch {

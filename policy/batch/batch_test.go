@@ -66,7 +66,7 @@ func TestErrors(t *testing.T) {
 		`{"id":"x","request":{"principal":{"type":"user"},"action":"s3:GetObject"}}`:                                                        "resource is missing",
 		`{"id":"x","policies":{"resourceKind":"bucket"},` + request + `}`:                                                                   "neither resource nor trust",
 		`{"id":"x","policies":{"identity":[null]},` + request + `}`:                                                                         "identity[0]: null",
-		`{"id":"x","policies":{"scp":[[],[{"Statement":{"Effect":"Allow"}}]]},` + request + `}`:                                             "scp[1][0]: 1:14: Statement[0]: Action is missing",
+		`{"id":"x","policies":{"scp":[[],[{"Statement":{"Effect":"Allow"}}]]},` + request + `}`:                                             "scp[1][0]: 1:14: Statement[0].Action: is missing",
 		`{"id":"x","policies":{"identity":[{"Statement":{"Effect":"Allow","Action":"*","Resource":"*","Principal":"*"}}]},` + request + `}`: "identity[0]: 1:60: Statement[0].Principal",
 		`{"id":"x","request":{` + user + `,"action":"s3:a","resource":"*","context":{"a:b":["1"],"A:B":["2"]}}}`:                            "comes twice",
 		`{"id":"x","request":{` + user + `,"action":"s3:a","resource":"*","context":{"a:b":[null]}}}`:                                       "malformed case",

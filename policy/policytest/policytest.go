@@ -1,9 +1,36 @@
 // Package policytest runs policy cases that people can read: txtar archives with the policies of a situation and the questions
-// asked in it. It is for tests of this module and of programs that embed the engine.
+// asked in it. It is for tests of this module, of programs that embed the engine, and of policies: `ostiary policy test` runs the
+// same archives without any Go.
+//
+//	Who may read the reports.
+//	-- identity[0] --
+//	{"Version": "2012-10-17", "Statement": [
+//	  {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::reports/${aws:username}/*"}]}
+//	-- request --
+//	principal: user arn:aws:iam::111122223333:user/alice
+//	action: s3:GetObject
+//	account: 111122223333
+//	context: aws:username = alice
+//	-- case her own --
+//	resource: arn:aws:s3:::reports/alice/may.pdf
+//	expect: allow identity
+//	-- case somebody else's --
+//	resource: arn:aws:s3:::reports/bob/may.pdf
+//	expect: deny-implicit identity
+//	-- refused identity a policy of a user names nobody --
+//	{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:*", "Resource": "*"}}
+//	error: Policy document should not specify a principal.
+//
+// # Documents
 //
 // An archive begins with a comment. Files named identity[0], identity[1] …, resource, trust, boundary, session[0] …, scp[0][0] …,
-// rcp[0][0] … hold the documents of a layer as JSON; resource and trust exclude each other. A file named "case TEXT" is a
-// question to the documents above it, written as "name: value" lines:
+// rcp[0][0] … hold the documents of a layer as JSON; resource and trust exclude each other; the first number of an scp or rcp is
+// its level, from the organization's root down. A document counts for the cases below it. A later file of the same name replaces
+// it, and an empty one removes it.
+//
+// # Cases
+//
+// A file named "case TEXT" is a question to the documents above it, written as "name: value" lines:
 //
 //	principal: user arn:aws:iam::111122223333:user/alice
 //	action: s3:GetObject
@@ -14,39 +41,68 @@
 //	statements: identity[0]#1 scp[0][0]#0
 //	missing: aws:username
 //
+// A file named "request" holds such lines, without the last three, for all cases below it, which then say only what is theirs; a
+// context line of a case replaces one for the same key. An empty file ends it.
+//
 // The principal is a type (user, root, assumed-role, federated-user, web-identity, saml, service, anonymous) and its ARN, for web
 // identities and SAML the provider, for services the name; then name=value for what else there is: id, account, role, issuer, provider,
-// service-linked. A context line without value gives an empty multivalued key; the value "" is the empty string.
+// service-linked. A context line without value gives an empty multivalued key; the value "" is the empty string. The context is
+// complete: nothing is added to it.
 //
-// expect is allow, deny-explicit or deny-implicit, and the layer. statements and missing are compared only when they are there.
-// A file named "refused KIND TEXT" holds a document that cannot be a policy of that kind; its last line, behind the
-// document, begins with "error: " and gives AWS's sentence. A document changes what stands in the archive before it: a later
-// file of the same name replaces it for the cases below, and an empty one removes it.
+// expect is allow, deny-explicit or deny-implicit, and the layer that decided. statements and missing are compared only when they
+// are there.
 //
-// Everything else is an error: unknown names, repeated lines, files before the documents they need.
+// # Documents to accept and to refuse
+//
+// A file named "accepted KIND TEXT" holds a document that can be a policy of that kind, which is identity, resource, trust, boundary,
+// session, scp or rcp. One named "refused KIND TEXT" holds a document that cannot; behind the document a line "error: " gives AWS's
+// sentence, and if lines "at: " follow, they are all of its problems, each with line, column and path.
+//
+// Everything else is an error: unknown names, repeated lines, documents out of order.
+//
+// # In Go
+//
+// [Run] runs archives as subtests. [Check] gives outcomes for other uses, and [Update] writes down what really comes out, for tests with
+// an -update flag.
 package policytest
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
-	"regexp"
-	"slices"
-	"strconv"
+	"path"
 	"strings"
 	"testing"
-
-	"github.com/ostiary-iam/ostiary/policy"
-	"github.com/ostiary-iam/ostiary/policy/batch"
 )
 
 // Outcome is the outcome of one case.
 type Outcome struct {
-	Name    string // the case's name
+	Name    string // the case's name; of a document to accept or refuse, the file's
 	Line    int    // of its header in the archive
-	Problem string // empty when the case came out as expected
+	Problem string // empty when the case came out as expected; otherwise one line
+	// Of a case that did not: what was expected, what came instead, and how the decision came about (not for documents).
+	Want, Got, Explanation string
+}
+
+// String tells a person what went wrong, in several lines, without name and line; it is empty when nothing did.
+func (o Outcome) String() string {
+	if o.Problem == "" {
+		return ""
+	}
+	var b strings.Builder
+	indented := func(head, text string) {
+		for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+			if i > 0 {
+				head = strings.Repeat(" ", len(head))
+			}
+			b.WriteString(strings.TrimRight(head+line, " ") + "\n")
+		}
+	}
+	indented("want  ", o.Want)
+	indented("got   ", o.Got)
+	if o.Explanation != "" {
+		indented("      ", o.Explanation)
+	}
+	return b.String()
 }
 
 // Run runs every archive that matches the pattern in fsys as a subtest, and every case as a subtest of that.
@@ -57,7 +113,7 @@ func Run(t *testing.T, fsys fs.FS, pattern string) {
 		t.Fatalf("no archives match %q: %v", pattern, err)
 	}
 	for _, name := range names {
-		t.Run(filepath.Base(name), func(t *testing.T) {
+		t.Run(path.Base(name), func(t *testing.T) {
 			text, err := fs.ReadFile(fsys, name)
 			if err != nil {
 				t.Fatal(err)
@@ -69,7 +125,7 @@ func Run(t *testing.T, fsys fs.FS, pattern string) {
 			for _, o := range outcomes {
 				t.Run(o.Name, func(t *testing.T) {
 					if o.Problem != "" {
-						t.Errorf("%s:%d: %s", name, o.Line, o.Problem)
+						t.Errorf("%s:%d:\n%s", name, o.Line, o)
 					}
 				})
 			}
@@ -79,188 +135,42 @@ func Run(t *testing.T, fsys fs.FS, pattern string) {
 
 // Check runs the cases of one archive. The error is about the archive's form; what comes out otherwise than expected is in
 // the outcomes.
-func Check(archive []byte) ([]Outcome, error) {
-	files, err := split(string(archive))
+func Check(text []byte) ([]Outcome, error) {
+	a, err := split(string(text))
 	if err != nil {
 		return nil, err
 	}
-	var out []Outcome
-	documents := map[string]string{}
-	for _, f := range files {
-		switch kind, rest, _ := strings.Cut(f.name, " "); {
-		case kind == "case" && rest != "":
-			problem, err := runCase(documents, f.text)
-			if err != nil {
-				return nil, fmt.Errorf("line %d: %s: %w", f.line, f.name, err)
-			}
-			out = append(out, Outcome{Name: rest, Line: f.line, Problem: problem})
-		case kind == "refused" && rest != "":
-			problem, err := runRefused(rest, f.text)
-			if err != nil {
-				return nil, fmt.Errorf("line %d: %s: %w", f.line, f.name, err)
-			}
-			out = append(out, Outcome{Name: f.name, Line: f.line, Problem: problem})
-		case layer.MatchString(f.name):
-			documents[f.name] = f.text
-			if strings.TrimSpace(f.text) == "" {
-				delete(documents, f.name)
-			}
-		default:
-			return nil, fmt.Errorf("line %d: unknown file %q", f.line, f.name)
-		}
+	results, err := a.run()
+	if err != nil {
+		return nil, err
 	}
-	if len(out) == 0 {
-		return nil, errors.New("no case")
+	out := make([]Outcome, len(results))
+	for i, r := range results {
+		out[i] = r.outcome
 	}
 	return out, nil
 }
 
-var layer = regexp.MustCompile(`^(?:resource|trust|boundary|(?:identity|session)\[\d+\]|(?:scp|rcp)\[\d+\]\[\d+\])$`)
-
-type file struct {
-	name string
-	text string
-	line int
-}
-
-// split takes a txtar archive apart.
-func split(archive string) ([]file, error) {
-	var out []file
-	n := 0
-	for line := range strings.Lines(archive) {
-		n++
-		trimmed := strings.TrimRight(line, "\r\n")
-		if strings.HasPrefix(trimmed, "-- ") && strings.HasSuffix(trimmed, " --") && len(trimmed) > 6 {
-			out = append(out, file{name: strings.TrimSpace(trimmed[3 : len(trimmed)-3]), line: n})
-		} else if len(out) > 0 {
-			out[len(out)-1].text += line
+// Update returns the archive with the expectations of its cases as they really come out, for those that match accepts; nil accepts
+// all. It changes the values of expect, statements, missing, error and at lines that are there, and nothing else: a document that is
+// refused though the case says accepted, or the other way round, stays as it is.
+func Update(text []byte, match func(name string) bool) ([]byte, error) {
+	a, err := split(string(text))
+	if err != nil {
+		return nil, err
+	}
+	results, err := a.run()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range results {
+		if r.outcome.Problem != "" && (match == nil || match(r.outcome.Name)) {
+			a.files[r.file].text = r.text
 		}
 	}
-	if len(out) == 0 {
-		return nil, errors.New("no files in the archive")
+	out := []byte(a.String())
+	if _, err := Check(out); err != nil {
+		return nil, fmt.Errorf("the updated archive: %w", err)
 	}
 	return out, nil
-}
-
-// runCase evaluates one case and compares.
-func runCase(documents map[string]string, text string) (problem string, err error) {
-	c, want, err := parseCase(text)
-	if err != nil {
-		return "", err
-	}
-	if err := addDocuments(&c.Policies, documents); err != nil {
-		return "", err
-	}
-	var ev batch.Evaluator
-	got, err := ev.Evaluate(c)
-	if err != nil {
-		return "", err
-	}
-	if have := got.Decision + " " + got.Layer; have != want.expect {
-		return fmt.Sprintf("%s, want %s (statements %v, missing %v)", have, want.expect, statements(got), got.Missing), nil
-	}
-	if have := statements(got); want.hasStatements && !slices.Equal(have, want.statements) {
-		return fmt.Sprintf("statements %v, want %v", have, want.statements), nil
-	}
-	if want.hasMissing && !slices.Equal(got.Missing, want.missing) {
-		return fmt.Sprintf("missing keys %q, want %q", got.Missing, want.missing), nil
-	}
-	return "", nil
-}
-
-func statements(r *batch.Result) []string {
-	var out []string
-	for _, s := range r.Statements {
-		out = append(out, s.Policy+"#"+strconv.Itoa(s.Index))
-	}
-	return out
-}
-
-func addDocuments(p *batch.Policies, documents map[string]string) error {
-	names := make([]string, 0, len(documents))
-	for name := range documents {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		text := documents[name]
-		doc := json.RawMessage(text)
-		kind, index, err := name, []int(nil), error(nil)
-		if i := strings.IndexByte(name, '['); i >= 0 {
-			kind = name[:i]
-			for s := range strings.SplitSeq(strings.Trim(name[i:], "[]"), "][") {
-				n, _ := strconv.Atoi(s)
-				index = append(index, n)
-			}
-		}
-		switch kind {
-		case "resource", "trust":
-			if p.Resource != nil {
-				return errors.New("resource and trust exclude each other")
-			}
-			p.Resource, p.ResourceKind = doc, kind
-		case "boundary":
-			p.Boundary = doc
-		case "identity":
-			err = appendAt(&p.Identity, index[0], name, doc)
-		case "session":
-			err = appendAt(&p.Session, index[0], name, doc)
-		case "scp":
-			err = addLevel(&p.SCP, index, name, doc)
-		case "rcp":
-			err = addLevel(&p.RCP, index, name, doc)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// appendAt appends a document to its layer, where it must become the one that its name says.
-func appendAt(list *[]json.RawMessage, i int, name string, doc json.RawMessage) error {
-	if i != len(*list) {
-		return fmt.Errorf("%s does not follow the one before it", name)
-	}
-	*list = append(*list, doc)
-	return nil
-}
-
-func addLevel(levels *[][]json.RawMessage, index []int, name string, doc json.RawMessage) error {
-	if index[0] > len(*levels) {
-		return fmt.Errorf("%s does not follow the one before it", name)
-	}
-	if index[0] == len(*levels) {
-		*levels = append(*levels, nil)
-	}
-	return appendAt(&(*levels)[index[0]], index[1], name, doc)
-}
-
-// kinds are the kinds of policy as "refused" files name them.
-var kinds = map[string]policy.Kind{"identity": policy.Identity, "resource": policy.Resource, "trust": policy.Trust,
-	"boundary": policy.Boundary, "session": policy.Session, "scp": policy.ServiceControl, "rcp": policy.ResourceControl}
-
-func runRefused(name, text string) (problem string, err error) {
-	kindName, _, _ := strings.Cut(name, " ")
-	kind, ok := kinds[kindName]
-	if !ok {
-		return "", fmt.Errorf("unknown kind %q", kindName)
-	}
-	text = strings.TrimRight(text, "\n")
-	i := strings.LastIndexByte(text, '\n')
-	want, ok := strings.CutPrefix(text[i+1:], "error: ")
-	if !ok {
-		return "", errors.New(`the last line does not begin with "error: "`)
-	}
-	d, err := policy.Parse([]byte(text[:i+1]))
-	if err == nil {
-		err = d.Check(kind)
-	}
-	switch {
-	case err == nil:
-		return "accepted, want " + want, nil
-	case err.Error() != want:
-		return fmt.Sprintf("error %q, want %q", err, want), nil
-	}
-	return "", nil
 }

@@ -34,8 +34,8 @@ func TestCheck(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"", "", "allow identity, want deny-implicit identity", "allow identity, want allow resource", "statements [identity[0]#0], want",
-		`missing keys ["k:k"], want`, "", "", `error "Syntax errors in policy.", want "Something else."`, "accepted, want"}
+	want := []string{"", "", "expect: allow identity, want deny-implicit identity", "expect: allow identity, want allow resource", "statements: identity[0]#0, want",
+		"missing: k:k, want z:z", "", "", `error "Syntax errors in policy.", want "Something else."`, "accepted, want"}
 	if len(outcomes) != len(want) {
 		t.Fatalf("%d outcomes: %+v", len(outcomes), outcomes)
 	}
@@ -71,7 +71,7 @@ func TestForm(t *testing.T) {
 		"-- identity[0] --\n{}\n" + ok:                                                    "Statement is missing",
 		"-- trust --\n{}\n-- resource --\n{}\n" + ok:                                      "exclude each other",
 		"-- refused group x --\n{}\nerror: x\n":                                           `unknown kind "group"`,
-		"-- refused identity x --\n{}\n":                                                  "does not begin with",
+		"-- refused identity x --\n{}\n":                                                  "no line behind the document begins with",
 	} {
 		if _, err := policytest.Check([]byte(archive)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %q", archive, err, want)
