@@ -109,14 +109,3 @@ type Match struct {
 	Statement int
 	Sid       string
 }
-
-// Explanation is a decision with its reasons.
-type Explanation struct {
-	Decision Decision
-	// Statements are all that took part in the outcome, by layer: of an explicit denial the Deny statements that matched, of an
-	// allow the Allow statements that matched in the layers that had a say, of any other denial none.
-	Statements []Match
-	// Missing are the keys, spelt as in the policies and sorted, that statements asked for and the context lacks: keys of conditions
-	// of statements whose principal, action and resource match, and variables in resources of those whose principal and action match.
-	Missing []string
-}
