@@ -21,7 +21,7 @@ const (
 	readOnly      = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 	administrator = "arn:aws:iam::aws:policy/AdministratorAccess"
 	// linkedPolicy is one of the policies that AWS keeps for its service-linked roles.
-	linkedPolicy = "arn:aws:iam::aws:policy/aws-service-role/AmazonElasticCacheServiceRolePolicy"
+	linkedPolicy = "arn:aws:iam::aws:policy/aws-service-role/ElastiCacheServiceRolePolicy"
 
 	trustNobody = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
 )
