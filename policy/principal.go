@@ -125,7 +125,11 @@ func (m *principalMatcher) match(p *Principal) grant {
 	case formService:
 		yes = p.Type == ServicePrincipal && p.Service == m.value
 	case formFederated:
+		// Of a session of a role, the provider names as many as the role does, and is taken to be no stronger.
 		yes = p.Provider == m.value && (p.Type == WebIdentity || p.Type == SAML || p.Type == AssumedRole)
+		if p.Type == AssumedRole {
+			as = grantRole
+		}
 	}
 	if !yes {
 		return grantNone

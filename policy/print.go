@@ -12,7 +12,26 @@ import (
 // other list of one as the value alone. Parse of the result is Equal to d.
 func (d *Document) MarshalJSON() ([]byte, error) {
 	w := &printer{}
-	w.byte('{')
+	w.document(d)
+	return w.out, nil
+}
+
+// Format writes the canonical form for people: as MarshalJSON, with each member and each element of a list on a line of its own,
+// indented by two spaces a level, and a newline at the end. Parse of the result is Equal to d, and formatting it again changes nothing.
+func (d *Document) Format() []byte {
+	w := &printer{lines: true}
+	w.document(d)
+	return append(w.out, '\n')
+}
+
+type printer struct {
+	out   []byte
+	lines bool // one member or element a line
+	depth int
+}
+
+func (w *printer) document(d *Document) {
+	w.open('{')
 	if d.Version != "" {
 		w.member("Version")
 		w.text(string(d.Version))
@@ -22,21 +41,53 @@ func (d *Document) MarshalJSON() ([]byte, error) {
 		w.text(d.ID.Text)
 	}
 	w.member("Statement")
-	w.byte('[')
+	w.open('[')
 	for i := range d.Statements {
-		if i > 0 {
-			w.byte(',')
-		}
+		w.element()
 		w.statement(&d.Statements[i])
 	}
-	w.byte(']')
-	w.byte('}')
-	return w.out, nil
+	w.close(']')
+	w.close('}')
 }
 
-type printer struct{ out []byte }
-
 func (w *printer) byte(c byte) { w.out = append(w.out, c) }
+
+// empty reports whether the object or array being written has nothing in it yet.
+func (w *printer) empty() bool {
+	last := w.out[len(w.out)-1]
+	return last == '{' || last == '['
+}
+
+func (w *printer) open(c byte) {
+	w.byte(c)
+	w.depth++
+}
+
+func (w *printer) close(c byte) {
+	w.depth--
+	if !w.empty() {
+		w.newline()
+	}
+	w.byte(c)
+}
+
+func (w *printer) newline() {
+	if !w.lines {
+		return
+	}
+	w.byte('\n')
+	for range w.depth {
+		w.out = append(w.out, "  "...)
+	}
+}
+
+// element begins the next member or element, with a comma where one is due.
+func (w *printer) element() {
+	if !w.empty() {
+		w.byte(',')
+	}
+	w.newline()
+}
 
 // text writes a JSON string. Characters that documents may not hold as they stand are escaped.
 func (w *printer) text(s string) {
@@ -57,17 +108,18 @@ func (w *printer) text(s string) {
 	w.byte('"')
 }
 
-// member writes a comma where one is due, and a name.
+// member begins a member of an object.
 func (w *printer) member(name string) {
-	if w.out[len(w.out)-1] != '{' {
-		w.byte(',')
-	}
+	w.element()
 	w.text(name)
 	w.byte(':')
+	if w.lines {
+		w.byte(' ')
+	}
 }
 
 func (w *printer) statement(st *Statement) {
-	w.byte('{')
+	w.open('{')
 	if st.Sid != nil {
 		w.member("Sid")
 		w.text(st.Sid.Text)
@@ -88,19 +140,19 @@ func (w *printer) statement(st *Statement) {
 	}
 	if len(st.Conditions) > 0 {
 		w.member("Condition")
-		w.byte('{')
+		w.open('{')
 		for _, c := range st.Conditions {
 			w.member(c.Operator.Text)
-			w.byte('{')
+			w.open('{')
 			for _, t := range c.Tests {
 				w.member(t.Key.Text)
 				w.values(t.Values)
 			}
-			w.byte('}')
+			w.close('}')
 		}
-		w.byte('}')
+		w.close('}')
 	}
-	w.byte('}')
+	w.close('}')
 }
 
 func not(b bool) string {
@@ -116,7 +168,7 @@ func (w *printer) principals(refs []PrincipalRef) {
 		w.text(refs[0].Value)
 		return
 	}
-	w.byte('{')
+	w.open('{')
 	var done []string
 	for _, first := range refs {
 		if slices.Contains(done, first.Type) {
@@ -132,26 +184,28 @@ func (w *printer) principals(refs []PrincipalRef) {
 		w.member(first.Type)
 		w.values(values)
 	}
-	w.byte('}')
+	w.close('}')
 }
 
 func (w *printer) values(values []Value) {
-	if len(values) != 1 {
-		w.byte('[')
+	if len(values) == 1 {
+		w.value(values[0])
+		return
 	}
-	for i, v := range values {
-		if i > 0 {
-			w.byte(',')
-		}
-		if v.Kind == StringValue {
-			w.text(v.Text)
-		} else {
-			w.out = append(w.out, v.Text...)
-		}
+	w.open('[')
+	for _, v := range values {
+		w.element()
+		w.value(v)
 	}
-	if len(values) != 1 {
-		w.byte(']')
+	w.close(']')
+}
+
+func (w *printer) value(v Value) {
+	if v.Kind == StringValue {
+		w.text(v.Text)
+		return
 	}
+	w.out = append(w.out, v.Text...)
 }
 
 // Size counts the characters of a document as AWS's quotas do: white space does not count (S4-3, S4-249).
