@@ -153,6 +153,9 @@ func keptSourceIdentity(c *gate.Call, in *shape.AssumeRoleRequest) (string, erro
 func setTags(claims *session.Claims, c *gate.Call, in *shape.AssumeRoleRequest) error {
 	tags := entityTags(in.Tags)
 	for i, t := range tags {
+		if len(t.Key) >= 4 && strings.EqualFold(t.Key[:4], "aws:") {
+			return fault.New(fault.InvalidInput, "Tag keys that begin with aws: are reserved and cannot be set: %s", t.Key)
+		}
 		for _, u := range tags[:i] {
 			if strings.EqualFold(t.Key, u.Key) {
 				return fault.New(fault.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
