@@ -15,10 +15,7 @@ type Policy struct {
 	kind       Kind
 	doc        *Document // for explanations
 	statements []statement
-	// The statements whose Action can name an action of a service, by the service's name in lower case; of all others, rest.
-	byService map[string][]int
-	rest      []int
-	all       []int
+	program    *program
 }
 
 // Name returns the name given to Compile.
@@ -49,6 +46,7 @@ type statement struct {
 	principals   []principalMatcher
 	notAction    bool
 	actions      []actionPattern
+	verify       bool // the actions are more than literals and leads of one service each
 	notResource  bool
 	anyResource  bool // the statement has no resource element
 	resources    []text
@@ -61,6 +59,9 @@ type text struct {
 	pattern *glob.Pattern // nil: literal
 	vars    []variable
 	folded  []glob.Token // for comparisons without case: the tokens; pattern is nil
+	lead    string       // of a pattern: the literal text it begins with
+	all     bool         // of a pattern: it matches whatever begins with lead
+	body    string       // of a pattern with a wildcard or slot in front of it: the literal text behind its fifth colon
 }
 
 // condition is one test of a Condition block.
@@ -91,38 +92,18 @@ func Compile(k Kind, name string, d *Document) (*Policy, error) {
 	if err := d.Check(k); err != nil {
 		return nil, err
 	}
-	p := &Policy{name: name, kind: k, doc: d, byService: map[string][]int{}}
+	p := &Policy{name: name, kind: k, doc: d}
 	vars := d.EffectiveVersion() == Version2012
 	for i := range d.Statements {
 		st := compileStatement(&d.Statements[i], vars, d.dateAliases)
 		p.statements = append(p.statements, st)
-		p.all = append(p.all, i)
 	}
-	p.index()
+	refs := make([]ref, len(p.statements))
+	for i := range p.statements {
+		refs[i] = ref{st: &p.statements[i], index: i}
+	}
+	p.program = newProgram(refs)
 	return p, nil
-}
-
-// index fills byService and rest.
-func (p *Policy) index() {
-	for i := range p.statements {
-		for _, a := range p.statements[i].actions {
-			if a.service != "" {
-				p.byService[a.service] = nil
-			}
-		}
-	}
-	for i := range p.statements {
-		st := &p.statements[i]
-		every := st.notAction || slices.ContainsFunc(st.actions, func(a actionPattern) bool { return a.service == "" })
-		if every {
-			p.rest = append(p.rest, i)
-		}
-		for name := range p.byService {
-			if every || slices.ContainsFunc(st.actions, func(a actionPattern) bool { return a.service == name }) {
-				p.byService[name] = append(p.byService[name], i)
-			}
-		}
-	}
 }
 
 func compileStatement(src *Statement, vars, aliases bool) statement {
@@ -139,6 +120,10 @@ func compileStatement(src *Statement, vars, aliases bool) statement {
 	for _, v := range src.Actions.Values {
 		st.actions = append(st.actions, compileAction(v.Text))
 	}
+	st.verify = st.untied() && (st.notAction || len(st.actions) == 0) || slices.ContainsFunc(st.actions, func(a actionPattern) bool {
+		_, rest := literalLead(a.name)
+		return rest == restWild
+	})
 	st.anyResource = len(src.Resources.Values) == 0
 	for _, v := range src.Resources.Values {
 		st.resources = append(st.resources, compileText(shortARN(v.Text, src.Effect, src.Resources.Not), true, vars, glob.Segments))
@@ -160,7 +145,30 @@ func compileText(s string, wild, vars bool, mode glob.Mode) text {
 	for i := range t.vars {
 		t.vars[i].key.name = strings.Clone(t.vars[i].key.name)
 	}
-	return text{pattern: glob.Compile(t.tokens, mode), vars: t.vars}
+	p := glob.Compile(t.tokens, mode)
+	return text{pattern: p, vars: t.vars, lead: p.Lead(), all: p.AllAfterLead(), body: bodyOf(t.tokens)}
+}
+
+// bodyOf returns the literal text behind the fifth colon of a pattern that begins with less than that.
+func bodyOf(tokens []glob.Token) string {
+	colons := 0
+	for i, t := range tokens {
+		if t.Kind != glob.Literal {
+			continue
+		}
+		for at := range len(t.Text) {
+			if t.Text[at] != ':' {
+				continue
+			}
+			if colons++; colons == 5 {
+				if i == 0 {
+					return ""
+				}
+				return strings.Clone(t.Text[at+1:])
+			}
+		}
+	}
+	return ""
 }
 
 func compileTest(op operator, t Test, effect Effect, vars bool) condition {

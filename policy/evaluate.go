@@ -23,26 +23,6 @@ type outcome struct {
 	index  int
 }
 
-// scan adds what p says and reports whether it denies.
-func (o *outcome) scan(e *evaluator, p *Policy) bool {
-	for _, i := range e.candidates(p) {
-		st := &p.statements[i]
-		if st.effect == Allow && o.grant == grantDirect {
-			continue
-		}
-		g := e.match(st)
-		switch {
-		case g == grantNone:
-		case st.effect == Deny:
-			*o = outcome{deny: true, policy: p, index: i}
-			return true
-		case g > o.grant:
-			*o = outcome{grant: g, policy: p, index: i}
-		}
-	}
-	return false
-}
-
 func (o *outcome) denial(layer Layer) Decision {
 	return Decision{Explicit: true, Layer: layer, Policy: o.policy, Statement: o.index}
 }
@@ -144,10 +124,8 @@ func (e *evaluator) denials(s *Set, v *verdicts) (d Decision, denied bool) {
 		return v.resource.denial(LayerResource), true
 	}
 	if v.bound.identity {
-		for _, q := range s.Identity {
-			if v.identity.scan(e, q) {
-				return v.identity.denial(LayerIdentity), true
-			}
+		if e.identity(s, &v.identity) {
+			return v.identity.denial(LayerIdentity), true
 		}
 		if s.Boundary != nil && v.boundary.scan(e, s.Boundary) {
 			return v.boundary.denial(LayerBoundary), true
@@ -161,6 +139,19 @@ func (e *evaluator) denials(s *Set, v *verdicts) (d Decision, denied bool) {
 		}
 	}
 	return Decision{}, false
+}
+
+// identity adds what the identity policies say, merged or one by one.
+func (e *evaluator) identity(s *Set, o *outcome) (denied bool) {
+	if s.IdentityProgram != nil {
+		return o.run(e, s.IdentityProgram.program, nil)
+	}
+	for _, p := range s.Identity {
+		if o.scan(e, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // own is what the caller's side decides without the resource policy; limit is the layer, boundary or session, that does not

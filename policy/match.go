@@ -13,29 +13,37 @@ type evaluator struct {
 	r          *Request
 	service    string // of the action, as written
 	name       string
-	lowered    [64]byte // service in lower case
+	lowered    [96]byte // the action in lower case, with a colon at the end if it has none
+	length     int      // of lowered; nothing is there if the action is longer
 	boundary   bool     // a permissions boundary binds the caller
+	parted     bool     // behind and colons are known
+	behind     string   // what stands behind the fifth colon of the resource
+	colons     int      // in the resource, counted to six
 	explaining *recorder
 }
 
 func (e *evaluator) start(r *Request, s *Set) {
 	e.r = r
 	e.service, e.name, _ = strings.Cut(r.Action, ":")
-	for i := range min(len(e.service), len(e.lowered)) {
-		e.lowered[i] = lower(e.service[i])
+	if n := len(r.Action); n < len(e.lowered) {
+		for i := range n {
+			e.lowered[i] = lower(r.Action[i])
+		}
+		if e.length = n; n == len(e.service) {
+			e.lowered[n] = ':'
+			e.length++
+		}
 	}
 	e.boundary = s.Boundary != nil && r.Principal.inAccount() && !r.Principal.rootLike()
 }
 
 // candidates returns the statements of p that can match the action.
 func (e *evaluator) candidates(p *Policy) []int {
-	if len(e.service) > len(e.lowered) {
-		return p.all
+	out := make([]int, len(p.statements))
+	for i := range out {
+		out[i] = i
 	}
-	if list, ok := p.byService[string(e.lowered[:len(e.service)])]; ok {
-		return list
-	}
-	return p.rest
+	return out
 }
 
 // match tells whether a statement applies to the request and, for statements with a principal, how strongly it names the caller.
@@ -48,6 +56,20 @@ func (e *evaluator) match(st *statement) grant {
 		}
 	}
 	if !e.action(st) || !e.resource(st) || !e.conditions(st) {
+		return grantNone
+	}
+	return g
+}
+
+// rest is match for a statement whose action and resource match.
+func (e *evaluator) rest(st *statement) grant {
+	g := grantDirect
+	if st.hasPrincipal {
+		if g = e.principal(st); g == grantNone {
+			return grantNone
+		}
+	}
+	if !e.conditions(st) {
 		return grantNone
 	}
 	return g

@@ -60,9 +60,11 @@ type Request struct {
 // limits no role session, an empty one allows nothing.
 type Set struct {
 	Identity []*Policy
-	Resource *Policy // of kind Resource or Trust
-	Boundary *Policy
-	Session  []*Policy
+	// IdentityProgram, if not nil, is Identity merged, and takes its place in Evaluate.
+	IdentityProgram *Program
+	Resource        *Policy // of kind Resource or Trust
+	Boundary        *Policy
+	Session         []*Policy
 	// A level for each step from the organization's root down to the account. Every level must allow; RCPFullAWSAccess and
 	// FullAWSAccess have to be in their levels as on AWS. No levels: no organization.
 	ServiceControl  [][]*Policy
