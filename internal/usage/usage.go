@@ -92,15 +92,9 @@ func (r *Recorder) note(key []byte, u entity.Usage) {
 	}
 }
 
-func (r *Recorder) last(ctx context.Context, key []byte) (entity.Usage, bool, error) {
-	s := r.shard(key)
-	s.mu.Lock()
-	u, ok := s.pending[string(key)]
-	s.mu.Unlock()
-	if ok {
-		return u, true, nil
-	}
-	err := r.store.View(ctx, func(rd store.Reader) error {
+// last is the later of what this node noted and what is stored: another node may have written since.
+func (r *Recorder) last(ctx context.Context, key []byte) (u entity.Usage, ok bool, err error) {
+	err = r.store.View(ctx, func(rd store.Reader) error {
 		e, found, err := rd.Get(key)
 		if err != nil || !found {
 			return err
@@ -112,7 +106,16 @@ func (r *Recorder) last(ctx context.Context, key []byte) (entity.Usage, bool, er
 		u, ok = *rec, true
 		return nil
 	})
-	return u, ok, err
+	if err != nil {
+		return entity.Usage{}, false, err
+	}
+	s := r.shard(key)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, pending := s.pending[string(key)]; pending && (!ok || !p.At.Before(u.At)) {
+		return p, true, nil
+	}
+	return u, ok, nil
 }
 
 // Run flushes every interval until ctx ends, and once more then.
@@ -156,29 +159,33 @@ func (r *Recorder) Flush(ctx context.Context) error {
 	return nil
 }
 
+// write writes the uses noted under keys, all of one shard. Times only move forward: another node may know a later use.
 func (r *Recorder) write(ctx context.Context, s *shard, keys [][]byte) error {
-	values := make([]entity.Usage, len(keys))
+	values := make(map[string]entity.Usage, len(keys))
 	s.mu.Lock()
-	for i, k := range keys {
-		values[i] = s.pending[string(k)]
+	for _, k := range keys {
+		if u, ok := s.pending[string(k)]; ok { // a flush beside this one may have written it
+			values[string(k)] = u
+		}
 	}
 	s.mu.Unlock()
 	_, err := r.store.Update(ctx, func(tx store.Txn) error {
-		for i, k := range keys {
+		for _, k := range keys {
+			u, ok := values[string(k)]
+			if !ok {
+				continue
+			}
 			old, found, err := tx.Get(k)
 			if err != nil {
 				return err
 			}
-			if found { // another node may know a later use
-				rec, err := entity.Decode[entity.Usage](old.Value)
-				if err != nil {
-					return err
-				}
-				if rec.At.After(values[i].At) {
+			if found {
+				// A record that cannot be read is worth less than the new one, and must not hold up the others.
+				if rec, err := entity.Decode[entity.Usage](old.Value); err == nil && rec.At.After(u.At) {
 					continue
 				}
 			}
-			tx.Put(k, entity.Encode(values[i]))
+			tx.Put(k, entity.Encode(u))
 		}
 		return nil
 	})
@@ -187,9 +194,9 @@ func (r *Recorder) write(ctx context.Context, s *shard, keys [][]byte) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, k := range keys {
-		if s.pending[string(k)] == values[i] {
-			delete(s.pending, string(k))
+	for k, u := range values {
+		if s.pending[k] == u {
+			delete(s.pending, k)
 		}
 	}
 	return nil
