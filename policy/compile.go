@@ -109,7 +109,7 @@ func Compile(k Kind, name string, d *Document) (*Policy, error) {
 func compileStatement(src *Statement, vars, aliases bool) statement {
 	st := statement{effect: src.Effect, notAction: src.Actions.Not, notResource: src.Resources.Not}
 	if src.Sid != nil {
-		st.sid = strings.Clone(src.Sid.Text)
+		st.sid = src.Sid.Text
 	}
 	if src.Principals != nil {
 		st.hasPrincipal, st.notPrincipal = true, src.Principals.Not
@@ -140,10 +140,7 @@ func compileStatement(src *Statement, vars, aliases bool) statement {
 func compileText(s string, wild, vars bool, mode glob.Mode) text {
 	t, _ := parseTemplate(s, wild, vars)
 	if lit, ok := t.literal(); ok {
-		return text{literal: strings.Clone(lit)}
-	}
-	for i := range t.vars {
-		t.vars[i].key.name = strings.Clone(t.vars[i].key.name)
+		return text{literal: lit}
 	}
 	p := glob.Compile(t.tokens, mode)
 	return text{pattern: p, vars: t.vars, lead: p.Lead(), all: p.AllAfterLead(), body: bodyOf(t.tokens)}
@@ -164,7 +161,7 @@ func bodyOf(tokens []glob.Token) string {
 				if i == 0 {
 					return ""
 				}
-				return strings.Clone(t.Text[at+1:])
+				return t.Text[at+1:]
 			}
 		}
 	}
@@ -172,7 +169,7 @@ func bodyOf(tokens []glob.Token) string {
 }
 
 func compileTest(op operator, t Test, effect Effect, vars bool) condition {
-	c := condition{op: op, effect: effect, key: newKeyRef(strings.Clone(t.Key.Text))}
+	c := condition{op: op, effect: effect, key: newKeyRef(t.Key.Text)}
 	for _, v := range t.Values {
 		switch op.family {
 		case familyString:
@@ -180,7 +177,7 @@ func compileTest(op operator, t Test, effect Effect, vars bool) condition {
 		case familyARN:
 			c.addARN(v.Text, vars)
 		case familyNumeric:
-			n, _ := parseNumber(strings.Clone(v.Text))
+			n, _ := parseNumber(v.Text)
 			c.numbers = append(c.numbers, n)
 			if i, err := strconv.ParseInt(v.Text, 10, 64); err == nil {
 				c.integers = append(c.integers, i)

@@ -35,7 +35,7 @@ func (e *evaluator) condition(c *condition) bool {
 	switch {
 	case found == nil || found.lo == found.hi:
 		if e.explaining != nil {
-			e.explaining.missing(c.key.name)
+			e.explaining.missing(c.key.name())
 		}
 		return c.absent
 	case c.op.family == familyNull:

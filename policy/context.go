@@ -50,7 +50,8 @@ const (
 // Set gives key these values, replacing earlier ones. No values make a multivalued key that is present but empty. The slice is
 // not kept.
 func (c *Context) Set(key string, values ...string) {
-	e := c.entry(newKeyRef(key))
+	ref := newKeyRef(key)
+	e := c.entry(&ref)
 	e.lo = int32(len(c.values))
 	c.values = append(c.values, values...)
 	e.hi = int32(len(c.values))
@@ -63,7 +64,8 @@ func (c *Context) SetTag(prefix, name, value string) {
 		c.Set(prefix+name, value)
 		return
 	}
-	e := c.entry(splitKeyRef(prefix, name))
+	ref := splitKeyRef(prefix, name)
+	e := c.entry(&ref)
 	e.lo = int32(len(c.values))
 	c.values = append(c.values, value)
 	e.hi = int32(len(c.values))
@@ -114,29 +116,32 @@ func (c *Context) Reset() {
 }
 
 func (c *Context) set(key string, t valueType, n int64) {
-	e := c.entry(newKeyRef(key))
+	ref := newKeyRef(key)
+	e := c.entry(&ref)
 	e.typed, e.number, e.hi = t, n, 1
 }
 
 // entry returns the entry for a key, without values, making one if needed.
-func (c *Context) entry(ref keyRef) *entry {
-	if e := c.find(&ref); e != nil {
+func (c *Context) entry(ref *keyRef) *entry {
+	if e := c.find(ref); e != nil {
 		e.typed, e.number, e.lo, e.hi = typeText, 0, 0, 0
 		return e
 	}
-	c.entries = append(c.entries, entry{head: ref.name[:ref.cut], tail: ref.name[ref.cut:], hash: ref.hash, wide: ref.wide})
-	e := &c.entries[len(c.entries)-1]
-	if ref.apart {
-		e.head, e.tail = ref.name, ref.tail
+	n := len(c.entries)
+	if n < cap(c.entries) {
+		c.entries = c.entries[:n+1] // what was there is cleared
+	} else {
+		c.entries = append(c.entries, entry{})
 	}
-	if ref.wide || len(c.entries) > 1<<16-1 {
+	e := &c.entries[n]
+	e.head, e.tail, e.hash = ref.head, ref.tail, ref.hash
+	if ref.wide || n >= 1<<16-1 {
 		e.wide = true
 		c.wide++
 		return e
 	}
 	head := &c.heads[ref.hash%contextHeads]
-	e.next = *head
-	*head = uint16(len(c.entries))
+	e.next, *head = *head, uint16(n+1)
 	return e
 }
 
@@ -180,14 +185,11 @@ func (c *Context) appendText(dst []byte, e *entry) []byte {
 	return dst
 }
 
-// keyRef is a key's name as it was written and a hash that does not depend on its letter case.
+// keyRef is a key as it was written, up to its first slash and the rest, and a hash that does not depend on its letter case.
 type keyRef struct {
-	name  string
-	tail  string // only if apart
-	cut   int    // the length of the part of name up to the first slash, or of all
-	hash  uint32
-	wide  bool // not ASCII: two that are equal but for letter case may have different hashes
-	apart bool // name is the part up to the slash, and tail the rest
+	head, tail string
+	hash       uint32
+	wide       bool // not ASCII: two that are equal but for letter case may have different hashes
 }
 
 func newKeyRef(name string) keyRef {
@@ -195,25 +197,25 @@ func newKeyRef(name string) keyRef {
 	if cut == 0 {
 		cut = len(name)
 	}
-	head, narrow := hashKey(name[:cut])
-	tail, narrowTail := hashKey(name[cut:])
-	return keyRef{name: name, cut: cut, hash: joinHash(head, tail), wide: !narrow || !narrowTail}
+	return splitKeyRef(name[:cut], name[cut:])
 }
 
-// splitKeyRef is newKeyRef of head+tail, where head ends with its only slash.
+// splitKeyRef is newKeyRef of head+tail, where a slash stands only at the end of head, or in tail behind that.
 func splitKeyRef(head, tail string) keyRef {
 	h, narrow := hashKey(head)
-	t, narrowTail := hashKey(tail)
-	return keyRef{name: head, tail: tail, cut: len(head), hash: joinHash(h, t), wide: !narrow || !narrowTail, apart: true}
+	if tail != "" {
+		t, n := hashKey(tail)
+		h, narrow = h*3+t, narrow && n
+	}
+	return keyRef{head: head, tail: tail, hash: uint32(h * hashFactor >> 32), wide: !narrow}
 }
+
+// name returns the key as it was written.
+func (r *keyRef) name() string { return r.head + r.tail }
 
 // names reports whether e's key is the one referred to.
 func (r *keyRef) names(e *entry) bool {
-	head, tail := r.name[:r.cut], r.name[r.cut:]
-	if r.apart {
-		tail = r.tail
-	}
-	return (e.head == head || strings.EqualFold(e.head, head)) && (e.tail == tail || strings.EqualFold(e.tail, tail))
+	return (e.head == r.head || strings.EqualFold(e.head, r.head)) && (e.tail == r.tail || strings.EqualFold(e.tail, r.tail))
 }
 
 const hashFactor = 0x9e3779b97f4a7c15
@@ -238,8 +240,6 @@ func hashKey(s string) (hash uint64, ascii bool) {
 	h = (h ^ (w | 0x2020202020202020)) * hashFactor
 	return h ^ h>>29, seen&0x8080808080808080 == 0
 }
-
-func joinHash(head, tail uint64) uint32 { return uint32((head*3 + tail) * hashFactor >> 32) }
 
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {

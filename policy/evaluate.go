@@ -185,14 +185,10 @@ func (e *evaluator) otherPartition() bool {
 func (e *evaluator) foreign() bool {
 	owner := e.r.ResourceAccount
 	if owner == "" {
-		parts := e.r.Resource
-		for range 4 {
-			_, parts, _ = strings.Cut(parts, ":")
-		}
-		owner, _, _ = strings.Cut(parts, ":")
-		if !accountID(owner) {
+		if e.part(); !accountID(e.account) {
 			return false
 		}
+		owner = e.account
 	}
 	return owner != e.r.Principal.Account
 }
@@ -206,11 +202,8 @@ func (e *evaluator) mustSpeak(s *Set) bool {
 	if !equalLower("kms", e.service) {
 		return false
 	}
-	parts := e.r.Resource
-	for range 5 {
-		_, parts, _ = strings.Cut(parts, ":")
-	}
-	return strings.HasPrefix(parts, "key/")
+	e.part()
+	return strings.HasPrefix(e.behind, "key/")
 }
 
 // assumes reports whether the action asks for a session of a role.

@@ -16,15 +16,19 @@ type evaluator struct {
 	lowered    [96]byte // the action in lower case, with a colon at the end if it has none
 	length     int      // of lowered; nothing is there if the action is longer
 	boundary   bool     // a permissions boundary binds the caller
-	parted     bool     // behind and colons are known
-	behind     string   // what stands behind the fifth colon of the resource
+	parted     bool     // part was called, which fills in the next three
+	account    string   // in the resource: the fifth part
+	behind     string   // in the resource: what stands behind the fifth colon
 	colons     int      // in the resource, counted to six
 	explaining *recorder
 }
 
 func (e *evaluator) start(r *Request, s *Set) {
 	e.r = r
-	e.service, e.name, _ = strings.Cut(r.Action, ":")
+	e.service = r.Action
+	if i := strings.IndexByte(r.Action, ':'); i >= 0 {
+		e.service, e.name = r.Action[:i], r.Action[i+1:]
+	}
 	if n := len(r.Action); n < len(e.lowered) {
 		for i := range n {
 			e.lowered[i] = lower(r.Action[i])
@@ -178,7 +182,7 @@ func (e *evaluator) resolve(v *variable, room []byte) (value string, ok bool) {
 	switch {
 	case found == nil || found.lo == found.hi:
 		if e.explaining != nil {
-			e.explaining.missing(v.key.name)
+			e.explaining.missing(v.key.name())
 		}
 		return v.def, v.hasDefault
 	case found.typed != typeText:

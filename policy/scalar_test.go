@@ -118,7 +118,7 @@ func FuzzTemplate(f *testing.F) {
 			slots := 0
 			for _, token := range vars.tokens {
 				if token.Kind == glob.Slot {
-					if token.Slot != slots || vars.vars[slots].key.name == "" {
+					if token.Slot != slots || vars.vars[slots].key.head == "" {
 						t.Errorf("%q: slot %d", text, token.Slot)
 					}
 					slots++

@@ -100,10 +100,10 @@ func (s *scan) group(gr *group) {
 	if gr.body == none {
 		return
 	}
-	switch body, colons := s.e.body(); {
-	case colons == 5:
-		s.walk(gr.body, body, false)
-	case colons > 5:
+	switch s.e.part(); {
+	case s.e.colons == 5:
+		s.walk(gr.body, s.e.behind, false)
+	case s.e.colons > 5:
 		s.candidates(gr.lo, gr.hi, false)
 	}
 }
@@ -173,21 +173,27 @@ func (s *scan) resource(c *candidate, st *statement, led bool) bool {
 	return true
 }
 
-// body returns what stands behind the fifth colon of the resource, and the number of colons, counted to six.
-func (e *evaluator) body() (body string, colons int) {
-	if !e.parted {
-		e.parted = true
-		rest := e.r.Resource
-		for e.colons < 6 {
-			i := strings.IndexByte(rest, ':')
-			if i < 0 {
-				break
-			}
-			rest = rest[i+1:]
-			if e.colons++; e.colons == 5 {
-				e.behind = rest
-			}
+// part finds the colons of the resource.
+func (e *evaluator) part() {
+	if e.parted {
+		return
+	}
+	e.parted = true
+	rest := e.r.Resource
+	for e.colons < 6 {
+		i := strings.IndexByte(rest, ':')
+		if i < 0 {
+			i = len(rest)
+		}
+		if e.colons == 4 {
+			e.account = rest[:i]
+		}
+		if i == len(rest) {
+			return
+		}
+		rest = rest[i+1:]
+		if e.colons++; e.colons == 5 {
+			e.behind = rest
 		}
 	}
-	return e.behind, e.colons
 }
