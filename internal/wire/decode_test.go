@@ -95,7 +95,6 @@ func TestDecodeRefuses(t *testing.T) {
 		{"iam", "Action=CreateUser&userName=a", fault.Invalid, "The parameter 'userName' is not known to this operation."},
 		{"iam", "Action=CreateUser&UserName=a&Tags.member.1.Colour=red", fault.Invalid, "The parameter 'Tags.member.1.Colour' is not known to this operation."},
 		{"iam", "Action=CreateUser&UserName=a&Tags.item.1.Key=k", fault.Invalid, "The parameter 'Tags.item.1.Key' is not known to this operation."},
-		{"iam", "Action=CreateUser&Action=GetUser&UserName=a", fault.Invalid, "The parameter 'Action' is not known to this operation."},
 		{"iam", "Action=CreateUser&UserName=a&UserName=b", fault.MalformedInput, "The parameter 'UserName' cannot be read: it is given more than once."},
 		{"iam", "Action=CreateUser&UserName.x=a", fault.MalformedInput, "The parameter 'UserName' cannot be read: a single value is expected."},
 		{"iam", "Action=CreateUser&UserName=a&UserName.member.1=b", fault.MalformedInput, "The parameter 'UserName' cannot be read: it is given more than once."},

@@ -51,6 +51,9 @@ type Call struct {
 //
 // The body stays the caller's until Validate has returned.
 func (s *APIs) Recognize(r *http.Request, body []byte) (*Call, error) {
+	if err := checkHTTP(r); err != nil {
+		return nil, err
+	}
 	api, err := s.named(r)
 	if err != nil {
 		return nil, err
@@ -70,6 +73,8 @@ func (s *APIs) Recognize(r *http.Request, body []byte) (*Call, error) {
 			action = p.value
 		case p.key == "Version" && version == "":
 			version = p.value
+		case p.key == "Action" || p.key == "Version":
+			return nil, fault.New(fault.MalformedInput, "The parameter '%s' cannot be read: it is given more than once.", p.key)
 		case !authentication(p.key):
 			own = append(own, p)
 		}
@@ -214,6 +219,19 @@ func formOf(r *http.Request, body []byte) ([]pair, error) {
 		return nil, err
 	}
 	return parseForm(form, string(body))
+}
+
+// checkHTTP refuses what no client of these APIs sends: a path, or a body that would have to be unpacked to be read.
+func checkHTTP(r *http.Request) error {
+	if path := r.URL.Path; strings.Trim(path, "/") != "" {
+		return &Refusal{Code: "NotFound", Status: http.StatusNotFound,
+			cause: fault.New(fault.MalformedInput, "There is nothing at the path %s: requests go to /.", quote(path))}
+	}
+	if r.Header.Get("Content-Encoding") != "" {
+		return &Refusal{Code: "UnsupportedMediaType", Status: http.StatusUnsupportedMediaType,
+			cause: fault.New(fault.MalformedInput, "The body must not have a content encoding.")}
+	}
+	return nil
 }
 
 func isForm(contentType string) bool {
