@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // actionPattern matches action names without regard to letter case (S4-63). An empty service stands for every action.
 type actionPattern struct {
@@ -44,7 +47,7 @@ func equalLower(lowered, s string) bool {
 }
 
 // matchLower matches s with a pattern in lower case. On a mismatch it goes back to the last star only, which is enough, so
-// it needs at most len(pattern) steps for each byte of s. Action names are ASCII.
+// it needs at most len(pattern) steps for each byte of s. Patterns are ASCII; in s, ? stands for one character.
 func matchLower(pattern, s string) bool {
 	p, i, star, mark := 0, 0, -1, 0
 	for i < len(s) {
@@ -52,11 +55,14 @@ func matchLower(pattern, s string) bool {
 		case p < len(pattern) && pattern[p] == '*':
 			star, mark = p, i
 			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == lower(s[i])):
+		case p < len(pattern) && pattern[p] == '?':
+			p++
+			i += charSize(s[i:])
+		case p < len(pattern) && pattern[p] == lower(s[i]):
 			p++
 			i++
 		case star >= 0:
-			mark++
+			mark += charSize(s[mark:])
 			p, i = star+1, mark
 		default:
 			return false
@@ -66,4 +72,13 @@ func matchLower(pattern, s string) bool {
 		p++
 	}
 	return p == len(pattern)
+}
+
+// charSize returns the length of the character that s begins with.
+func charSize(s string) int {
+	if s[0] < utf8.RuneSelf {
+		return 1
+	}
+	_, n := utf8.DecodeRuneInString(s)
+	return n
 }

@@ -298,12 +298,12 @@ func (n number) compare(m number) int {
 	return 0
 }
 
-// parseBool reads true or false in any letter case.
+// parseBool reads true or false in any letter case of ASCII.
 func parseBool(s string) (value, ok bool) {
 	switch {
-	case strings.EqualFold(s, "true"):
+	case equalLower("true", s):
 		return true, true
-	case strings.EqualFold(s, "false"):
+	case equalLower("false", s):
 		return false, true
 	}
 	return false, false

@@ -250,31 +250,43 @@ func specNumber(text string) *big.Rat {
 }
 
 var (
-	specTime  = regexp.MustCompile(`^[0-9]{4}(-[0-9]{2}(-[0-9]{2}(T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?)?)?$`)
 	specEpoch = regexp.MustCompile(`^-?([0-9]{1,19})(\.[0-9]{1,9})?$`)
+	specYear  = regexp.MustCompile(`^[0-9]{4}$`)
+	specTime  = regexp.MustCompile(`^([0-9]{1,9})(?:-([0-9]{1,2})(?:-([0-9]{1,2}))?)?` +
+		`(?:[Tt](?:([0-9]{1,2})(?::([0-9]{1,2})(?::([0-9]{1,2})(?:\.([0-9]{1,9}))?)?)?)?(?:[Zz]|([+-][0-9]{2})(?::([0-9]{2}))?)?)?$`)
 )
 
-// specDate reads a date in a form of the W3C profile of ISO 8601, or epoch seconds, as seconds; nil for anything else. Four digits
-// are a year. T and Z may be small.
+// specDate reads epoch seconds, or a date in a form of the W3C profile of ISO 8601 and what AWS takes beside them: fewer digits, parts
+// of the time left out, no zone for UTC (S4-109). Four digits are a year. It returns seconds, or nil for anything else.
 func specDate(text string) *big.Rat {
-	upper := strings.NewReplacer("t", "T", "z", "Z").Replace(text)
-	if specTime.MatchString(upper) {
-		for _, layout := range []string{"2006", "2006-01", "2006-01-02", "2006-01-02T15:04Z07:00", "2006-01-02T15:04:05Z07:00"} {
-			if t, err := time.Parse(layout, upper); err == nil {
-				seconds := new(big.Rat).SetInt64(t.Unix())
-				return seconds.Add(seconds, big.NewRat(int64(t.Nanosecond()), 1e9))
-			}
+	if part := specEpoch.FindStringSubmatch(text); part != nil && !specYear.MatchString(text) {
+		if _, err := strconv.ParseInt(part[1], 10, 64); err != nil {
+			return nil
 		}
-		return nil
+		return specNumber(text)
 	}
-	part := specEpoch.FindStringSubmatch(text)
+	part := specTime.FindStringSubmatch(text)
 	if part == nil {
 		return nil
 	}
-	if _, err := strconv.ParseInt(part[1], 10, 64); err != nil {
-		return nil
+	number := func(i, absent int) int {
+		if n, err := strconv.Atoi(part[i]); err == nil {
+			return n
+		}
+		return absent
 	}
-	return specNumber(text)
+	year, month, day, hour, minute, second := number(1, 0), number(2, 1), number(3, 1), number(4, 0), number(5, 0), number(6, 0)
+	zoneHour, zoneMinute := number(8, 0), number(9, 0)
+	t := time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC)
+	if t.Month() != time.Month(month) || t.Day() != day || t.Hour() != hour || t.Minute() != minute || t.Second() != second ||
+		zoneHour < -23 || zoneHour > 23 || zoneMinute > 59 {
+		return nil // 30 February, 24 o'clock
+	}
+	if strings.HasPrefix(part[8], "-") {
+		zoneMinute = -zoneMinute
+	}
+	seconds := new(big.Rat).SetInt64(t.Unix() - int64(zoneHour)*3600 - int64(zoneMinute)*60)
+	return seconds.Add(seconds, specNumber("0."+part[7]+"0"))
 }
 
 // specAddress reads an IP address; an IPv4 address in its IPv6 form is taken as IPv4.
