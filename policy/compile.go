@@ -62,6 +62,10 @@ type text struct {
 	lead    string       // of a pattern: the literal text it begins with
 	all     bool         // of a pattern: it matches whatever begins with lead
 	body    string       // of a pattern with a wildcard or slot in front of it: the literal text behind its fifth colon
+	// Of a pattern with a slot behind its lead, or at its front: slotted, the literal text behind it, and what is open then.
+	slotted    bool
+	behindKind candidateKind
+	behind     string
 }
 
 // condition is one test of a Condition block.
@@ -143,7 +147,33 @@ func compileText(s string, wild, vars bool, mode glob.Mode) text {
 		return text{literal: lit}
 	}
 	p := glob.Compile(t.tokens, mode)
-	return text{pattern: p, vars: t.vars, lead: p.Lead(), all: p.AllAfterLead(), body: bodyOf(t.tokens)}
+	out := text{pattern: p, vars: t.vars, lead: p.Lead(), all: p.AllAfterLead(), body: bodyOf(t.tokens)}
+	if mode == glob.Segments {
+		out.findSlot(t.tokens)
+	}
+	return out
+}
+
+// findSlot fills in what is known of a pattern with a slot behind its lead, or at its front.
+func (t *text) findSlot(tokens []glob.Token) {
+	if tokens[0].Kind == glob.Literal {
+		tokens = tokens[1:]
+	}
+	if len(tokens) == 0 || tokens[0].Kind != glob.Slot {
+		return
+	}
+	t.slotted, tokens = true, tokens[1:]
+	if len(tokens) > 0 && tokens[0].Kind == glob.Literal {
+		t.behind, tokens = tokens[0].Text, tokens[1:]
+	}
+	switch {
+	case len(tokens) == 0:
+		t.behindKind = wholeText
+	case len(tokens) == 1 && tokens[0].Kind == glob.Many:
+		t.behindKind = afterLead
+	default:
+		t.behindKind = fullPattern
+	}
 }
 
 // bodyOf returns the literal text behind the fifth colon of a pattern that begins with less than that.

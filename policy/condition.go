@@ -9,15 +9,12 @@ import (
 
 // conditions reports whether all tests of a statement hold.
 func (e *evaluator) conditions(st *statement) bool {
-	ok := true
 	for i := range st.conditions {
 		if !e.condition(&st.conditions[i]) {
-			if ok = false; e.explaining == nil {
-				break
-			}
+			return false
 		}
 	}
-	return ok
+	return true
 }
 
 // condition applies the rules that are the same for all operators: for absent keys, quantifiers and values without meaning.
@@ -34,9 +31,6 @@ func (e *evaluator) condition(c *condition) bool {
 	found := e.r.Context.find(&c.key)
 	switch {
 	case found == nil || found.lo == found.hi:
-		if e.explaining != nil {
-			e.explaining.missing(c.key.name())
-		}
 		return c.absent
 	case c.op.family == familyNull:
 		return c.no
@@ -182,14 +176,12 @@ func (e *evaluator) compareString(c *condition, value string) bool {
 
 // anyText compares value with the texts of c. Those with variables that have no value match nothing (S4-M45).
 func (e *evaluator) anyText(c *condition, value string) bool {
-	hit := false
 	for i := range c.texts {
-		ok, _ := e.text(&c.texts[i], value)
-		if hit = hit || ok; hit && e.explaining == nil {
-			break
+		if hit, _ := e.text(&c.texts[i], value); hit {
+			return true
 		}
 	}
-	return hit
+	return false
 }
 
 func (e *evaluator) compareARN(c *condition, value string) (hit, sound bool) {

@@ -210,9 +210,6 @@ func splitKeyRef(head, tail string) keyRef {
 	return keyRef{head: head, tail: tail, hash: uint32(h * hashFactor >> 32), wide: !narrow}
 }
 
-// name returns the key as it was written.
-func (r *keyRef) name() string { return r.head + r.tail }
-
 // names reports whether e's key is the one referred to.
 func (r *keyRef) names(e *entry) bool {
 	return (e.head == r.head || strings.EqualFold(e.head, r.head)) && (e.tail == r.tail || strings.EqualFold(e.tail, r.tail))

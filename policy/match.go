@@ -10,17 +10,16 @@ import (
 
 // evaluator is one evaluation in progress. It lives on the stack.
 type evaluator struct {
-	r          *Request
-	service    string // of the action, as written
-	name       string
-	lowered    [96]byte // the action in lower case, with a colon at the end if it has none
-	length     int      // of lowered; nothing is there if the action is longer
-	boundary   bool     // a permissions boundary binds the caller
-	parted     bool     // part was called, which fills in the next three
-	account    string   // in the resource: the fifth part
-	behind     string   // in the resource: what stands behind the fifth colon
-	colons     int      // in the resource, counted to six
-	explaining *recorder
+	r        *Request
+	service  string // of the action, as written
+	name     string
+	lowered  [96]byte // the action in lower case, with a colon at the end if it has none
+	length   int      // of lowered; nothing is there if the action is longer
+	boundary bool     // a permissions boundary binds the caller
+	parted   bool     // part was called, which fills in the next three
+	whole    bool     // the resource has five colons
+	account  string   // in the resource: the fifth part
+	behind   string   // in the resource: what stands behind the fifth colon
 }
 
 func (e *evaluator) start(r *Request, s *Set) {
@@ -41,31 +40,8 @@ func (e *evaluator) start(r *Request, s *Set) {
 	e.boundary = s.Boundary != nil && r.Principal.inAccount() && !r.Principal.rootLike()
 }
 
-// candidates returns the statements of p that can match the action.
-func (e *evaluator) candidates(p *Policy) []int {
-	out := make([]int, len(p.statements))
-	for i := range out {
-		out[i] = i
-	}
-	return out
-}
-
-// match tells whether a statement applies to the request and, for statements with a principal, how strongly it names the caller.
-// Statements without one apply to whoever they are attached to, which is as good as grantDirect.
-func (e *evaluator) match(st *statement) grant {
-	g := grantDirect
-	if st.hasPrincipal {
-		if g = e.principal(st); g == grantNone {
-			return grantNone
-		}
-	}
-	if !e.action(st) || !e.resource(st) || !e.conditions(st) {
-		return grantNone
-	}
-	return g
-}
-
-// rest is match for a statement whose action and resource match.
+// rest tells whether a statement whose action and resource match applies to the request and, for statements with a principal, how
+// strongly it names the caller. Statements without one apply to whoever they are attached to, which is as good as grantDirect.
 func (e *evaluator) rest(st *statement) grant {
 	g := grantDirect
 	if st.hasPrincipal {
@@ -110,7 +86,7 @@ func (e *evaluator) resource(st *statement) bool {
 	for i := range st.resources {
 		ok, resolved := e.text(&st.resources[i], e.r.Resource)
 		hit, unresolved = hit || ok, unresolved || !resolved
-		if hit && e.explaining == nil {
+		if hit {
 			break
 		}
 	}
@@ -181,9 +157,6 @@ func (e *evaluator) resolve(v *variable, room []byte) (value string, ok bool) {
 	found := e.r.Context.find(&v.key)
 	switch {
 	case found == nil || found.lo == found.hi:
-		if e.explaining != nil {
-			e.explaining.missing(v.key.name())
-		}
 		return v.def, v.hasDefault
 	case found.typed != typeText:
 		return view(e.r.Context.appendText(room, found)), true

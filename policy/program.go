@@ -57,7 +57,7 @@ const smallGroup = 4
 // candidate is a resource pattern of a statement, or stands for all of them.
 type candidate struct {
 	text   *text // nil for anyResource and wholeElement
-	number int32 // of the statement in program.refs
+	number int32 // of the statement in program.refs; for behindSlot the root of a trie in program.tries
 	kind   candidateKind
 	deny   bool
 	verify bool // the index does not tell whether the statement's actions match
@@ -72,6 +72,7 @@ const (
 	afterLead                         // the text's lead, and whatever follows
 	fullPattern                       // the text's pattern
 	wholeElement                      // the statement's element as a whole: NotResource
+	behindSlot                        // none of one statement: the resource goes on with the value of text's first variable
 )
 
 // Program is a list of policies merged into one index, for a principal that is seen often: evaluating it costs the same
@@ -306,7 +307,7 @@ func (b *builder) group(set []int32) int32 {
 		}
 		g.hi = int32(len(b.found))
 	} else {
-		g.lead = b.plant(leads)
+		g.lead = b.plant(b.slots(leads))
 		g.lo = int32(len(b.found))
 		g.body = b.plant(bodies)
 		g.hi = int32(len(b.found))
@@ -314,6 +315,44 @@ func (b *builder) group(set []int32) int32 {
 	b.groups = append(b.groups, g)
 	b.known[name] = int32(len(b.groups) - 1)
 	return b.known[name]
+}
+
+// slots takes from a list the candidates whose pattern has a variable behind its lead. For those of one lead and one variable it
+// puts one candidate into the list, which leads to a trie of the literal text behind the variable.
+func (b *builder) slots(list []keyed) []keyed {
+	type place struct {
+		key  string
+		head string
+		tail string
+		def  string
+	}
+	at := map[place]int{}
+	var behind [][]keyed
+	var out, heads []keyed
+	for _, k := range list {
+		if k.text == nil || !k.text.slotted {
+			out = append(out, k)
+			continue
+		}
+		v := &k.text.vars[0]
+		p := place{key: k.key, head: v.key.head, tail: v.key.tail, def: "'" + v.def}
+		if !v.hasDefault {
+			p.def = ""
+		}
+		i, ok := at[p]
+		if !ok {
+			i = len(heads)
+			at[p] = i
+			heads = append(heads, keyed{key: k.key, candidate: candidate{kind: behindSlot, text: k.text}})
+			behind = append(behind, nil)
+		}
+		k.key, k.kind = k.text.behind, k.text.behindKind
+		behind[i] = append(behind[i], k)
+	}
+	for i := range heads {
+		heads[i].number = b.plant(behind[i])
+	}
+	return append(out, heads...)
 }
 
 // plant makes a trie of candidates. Those of one node stand in the order of their statements.

@@ -90,7 +90,7 @@ func (s *scan) group(gr *group) {
 		return
 	}
 	if gr.lead == none && gr.body == none {
-		s.candidates(gr.lo, gr.hi, false)
+		s.candidates(gr.lo, gr.hi, s.e.r.Resource, false)
 		return
 	}
 	text := s.e.r.Resource
@@ -101,33 +101,40 @@ func (s *scan) group(gr *group) {
 		return
 	}
 	switch s.e.part(); {
-	case s.e.colons == 5:
+	case !s.e.whole:
+	case strings.IndexByte(s.e.behind, ':') < 0:
 		s.walk(gr.body, s.e.behind, false)
-	case s.e.colons > 5:
-		s.candidates(gr.lo, gr.hi, false)
+	default:
+		s.candidates(gr.lo, gr.hi, text, false)
 	}
 }
 
-// walk visits the candidates whose key text begins with. With led, the key is the pattern's lead.
+// walk visits the candidates whose key text begins with. With led, all of the pattern up to the key's end has matched what
+// stands in the resource before the rest of text.
 func (s *scan) walk(root int32, text string, led bool) {
 	f := &s.g.tries
 	n := &f.nodes[root]
 	for n != nil && strings.HasPrefix(text, n.label) {
+		text = text[len(n.label):]
 		if n.lo < n.hi {
-			s.candidates(n.lo, n.hi, led)
+			s.candidates(n.lo, n.hi, text, led)
 		}
-		if text = text[len(n.label):]; text == "" {
+		if text == "" {
 			return
 		}
 		n = f.child(n, text[0])
 	}
 }
 
-// candidates tries found[lo:hi].
-func (s *scan) candidates(lo, hi int32, led bool) {
+// candidates tries found[lo:hi]. With led, rest is what their keys have left over of the resource.
+func (s *scan) candidates(lo, hi int32, rest string, led bool) {
 	list := s.g.found[lo:hi]
 	for i := range list {
 		c := &list[i]
+		if c.kind == behindSlot {
+			s.slot(c, rest)
+			continue
+		}
 		if c.deny {
 			if c.number >= s.denial {
 				continue
@@ -136,7 +143,7 @@ func (s *scan) candidates(lo, hi int32, led bool) {
 			continue
 		}
 		st := s.g.refs[c.number].st
-		if !s.resource(c, st, led) || (c.verify || s.all) && !s.e.action(st) {
+		if !s.resource(c, st, rest, led) || (c.verify || s.all) && !s.e.action(st) {
 			continue
 		}
 		grant := s.e.rest(st)
@@ -150,12 +157,24 @@ func (s *scan) candidates(lo, hi int32, led bool) {
 	}
 }
 
+// slot goes on behind the value of a variable.
+func (s *scan) slot(c *candidate, rest string) {
+	var room [textRoom]byte
+	v, ok := s.e.resolve(&c.text.vars[0], room[:0])
+	if ok && strings.HasPrefix(rest, v) {
+		s.walk(c.number, rest[len(v):], true)
+	}
+}
+
 // resource checks what the index has left open of the resource.
-func (s *scan) resource(c *candidate, st *statement, led bool) bool {
+func (s *scan) resource(c *candidate, st *statement, rest string, led bool) bool {
 	e, t := s.e, c.text
 	switch c.kind {
 	case wholeText:
-		return len(e.r.Resource) == len(t.literal) && (led || e.r.Resource == t.literal)
+		if led {
+			return rest == ""
+		}
+		return e.r.Resource == t.literal
 	case afterLead:
 		return led || strings.HasPrefix(e.r.Resource, t.lead)
 	case fullPattern:
@@ -173,27 +192,25 @@ func (s *scan) resource(c *candidate, st *statement, led bool) bool {
 	return true
 }
 
-// part finds the colons of the resource.
+// part finds the first five colons of the resource.
 func (e *evaluator) part() {
 	if e.parted {
 		return
 	}
 	e.parted = true
-	rest := e.r.Resource
-	for e.colons < 6 {
-		i := strings.IndexByte(rest, ':')
-		if i < 0 {
-			i = len(rest)
+	text, colons, from := e.r.Resource, 0, 0
+	for i := range len(text) {
+		if text[i] != ':' {
+			continue
 		}
-		if e.colons == 4 {
-			e.account = rest[:i]
-		}
-		if i == len(rest) {
+		if colons++; colons == 4 {
+			from = i + 1
+		} else if colons == 5 {
+			e.account, e.behind, e.whole = text[from:i], text[i+1:], true
 			return
 		}
-		rest = rest[i+1:]
-		if e.colons++; e.colons == 5 {
-			e.behind = rest
-		}
+	}
+	if colons == 4 {
+		e.account = text[from:]
 	}
 }

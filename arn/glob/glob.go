@@ -82,8 +82,9 @@ type Pattern struct {
 type run struct{ pieces []piece }
 
 type piece struct {
-	elems []elem
-	chars *charSearch // set for pieces with ? and without slots that have to be searched for
+	elems  []elem
+	chars  *charSearch // set for pieces with ? and without slots that have to be searched for
+	joined bool        // several literals and slots and no ?, to be searched for as one
 }
 
 // elem is a literal (lit), a slot (slot, when slot >= 0) or a number of single characters (one > 0).
@@ -160,15 +161,16 @@ func (p *piece) add(t Token) {
 
 // prepare sets up the bit-parallel search for pieces that cannot be found with strings.Index.
 func (p *piece) prepare() {
-	ones := false
+	ones, slots := false, false
 	for _, e := range p.elems {
-		if e.slot >= 0 {
-			return
-		}
+		slots = slots || e.slot >= 0
 		ones = ones || e.one > 0
 	}
-	if ones {
+	switch {
+	case ones && !slots:
 		p.chars = newCharSearch(p.elems)
+	case !ones:
+		p.joined = len(p.elems) > 1
 	}
 }
 
@@ -316,8 +318,11 @@ func (m *matcher) find(p *piece, at int) int {
 	if len(p.elems) == 0 {
 		return at
 	}
-	if p.chars != nil {
+	switch {
+	case p.chars != nil:
 		return p.chars.find(m, at, limit)
+	case p.joined:
+		return m.findJoined(p, at, limit)
 	}
 	lead := ""
 	if e := p.elems[0]; e.one == 0 {
@@ -346,6 +351,43 @@ func (m *matcher) find(p *piece, at int) int {
 	}
 	return -1
 }
+
+// findJoined is find for literals and slots. It compares a rolling hash of the text with the hash of them all (Rabin and Karp),
+// since a search for the first of them could find it at every offset and the rest at none.
+func (m *matcher) findJoined(p *piece, at, limit int) int {
+	size, want, factor := 0, uint32(0), uint32(1)
+	for i := range p.elems {
+		v, ok := m.value(&p.elems[i])
+		if !ok {
+			return -1
+		}
+		for j := range len(v) {
+			want = want*hashPrime + uint32(v[j])
+			factor *= hashPrime
+		}
+		size += len(v)
+	}
+	limit = min(limit, len(m.text)-size)
+	if at > limit {
+		return -1
+	}
+	have := uint32(0)
+	for i := at; i < at+size; i++ {
+		have = have*hashPrime + uint32(m.text[i])
+	}
+	for {
+		if have == want && m.elemsAt(p.elems, at) >= 0 {
+			return at + size
+		}
+		if at == limit {
+			return -1
+		}
+		have = have*hashPrime + uint32(m.text[at+size]) - factor*uint32(m.text[at])
+		at++
+	}
+}
+
+const hashPrime = 16777619
 
 // value returns what a literal or a slot stands for.
 func (m *matcher) value(e *elem) (string, bool) {
