@@ -8,8 +8,6 @@ package authorizer
 
 import (
 	"net/netip"
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -95,12 +93,22 @@ type Resources interface {
 
 // Authorizer decides. It is immutable and safe for concurrent use.
 type Authorizer struct {
-	resources map[string]Resources
+	owners map[string]owner // by the service part of ARNs
+}
+
+// owner is a service with the prefix of its own tag keys.
+type owner struct {
+	port      Resources
+	tagPrefix string // "iam:ResourceTag/"
 }
 
 // New returns an Authorizer for resources of the given services, by the service part of their ARNs.
 func New(resources map[string]Resources) *Authorizer {
-	return &Authorizer{resources: resources}
+	a := &Authorizer{owners: make(map[string]owner, len(resources))}
+	for service, port := range resources {
+		a.owners[service] = owner{port, service + ":ResourceTag/"}
+	}
+	return a
 }
 
 // Decision is the answer to one Check, with what it relied on.
@@ -108,16 +116,40 @@ type Decision struct {
 	policy.Decision
 	Caller *Caller
 	Check  *Check
-	// Guards are the records the decision was made from. A write that rests on the decision compares them.
-	Guards []store.Guard
+
+	snapshot *snapshot.Snapshot
+	facts    []store.Guard // that the resource's service gave
 }
 
 // Allowed reports whether the answer is yes.
 func (d *Decision) Allowed() bool { return d.Effect == policy.Allow }
 
+// Guards returns the records the decision was made from. A write that rests on the decision compares them; a read has no use
+// for them, which is why they are put together only here.
+func (d *Decision) Guards() []store.Guard {
+	account, ok := d.snapshot.Account(d.Caller.Principal.Account)
+	if !ok {
+		return d.facts
+	}
+	switch id := d.Caller.EntityID; d.Caller.Principal.Type {
+	case policy.Root:
+		return append(account.Guards(), d.facts...)
+	case policy.User, policy.FederatedUser:
+		if u, ok := account.UserByID(id); ok {
+			return append(u.Guards(), d.facts...)
+		}
+		return append(account.Guards(), d.facts...) // a federated user of root
+	default:
+		if r, ok := account.RoleByID(id); ok {
+			return append(r.Guards(), d.facts...)
+		}
+	}
+	return d.facts
+}
+
 // Decide answers one check. A caller whose entity no longer exists is denied.
 func (a *Authorizer) Decide(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) Decision {
-	d := Decision{Caller: c, Check: ch}
+	d := Decision{Caller: c, Check: ch, snapshot: s}
 	q := queries.Get().(*query)
 	defer q.release()
 	if !q.bind(a, s, env, &d) {
@@ -133,7 +165,7 @@ func (a *Authorizer) Decide(s *snapshot.Snapshot, c *Caller, env *Environment, c
 
 // Explain gives the full account of the decision on the same check.
 func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) *policy.Explanation {
-	d := Decision{Caller: c, Check: ch}
+	d := Decision{Caller: c, Check: ch, snapshot: s}
 	q := queries.Get().(*query)
 	defer q.release()
 	if !q.bind(a, s, env, &d) {
@@ -145,7 +177,7 @@ func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, 
 // bind fills in the request and the policies that apply. It reports whether the caller exists.
 func (q *query) bind(a *Authorizer, s *snapshot.Snapshot, env *Environment, d *Decision) bool {
 	c, ch := d.Caller, d.Check
-	if !q.subject(s, c, d) {
+	if !q.subject(s, c) {
 		return false
 	}
 	q.object(a, s, ch, d)
@@ -176,8 +208,8 @@ func (q *query) release() {
 	queries.Put(q)
 }
 
-// subject fills in what belongs to the caller: its policies, its keys and the guards. It reports whether the caller exists.
-func (q *query) subject(s *snapshot.Snapshot, c *Caller, d *Decision) bool {
+// subject fills in what belongs to the caller: its policies and its keys. It reports whether the caller exists.
+func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 	account, ok := s.Account(c.Principal.Account)
 	if !ok {
 		return false
@@ -185,27 +217,24 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller, d *Decision) bool {
 	ctx := &q.context
 	switch c.Principal.Type {
 	case policy.Root:
-		d.Guards = account.Guards()
 		ctx.Set("aws:PrincipalType", "Account")
 	case policy.User:
 		u, ok := account.UserByID(c.EntityID)
 		if !ok {
 			return false
 		}
-		q.set.Identity, q.set.Boundary, d.Guards = u.Identity(), u.Boundary(), u.Guards()
+		q.set.Identity, q.set.Boundary = u.Identity(), u.Boundary()
 		ctx.Set("aws:PrincipalType", "User")
 		ctx.Set("aws:username", u.Name)
 		q.tags("aws:PrincipalTag/", u.Tags)
 	case policy.FederatedUser:
 		// The issuer is a user or the root user; what the issuer may do bounds what the session may.
-		if c.EntityID == account.ID {
-			d.Guards = account.Guards()
-		} else {
+		if c.EntityID != account.ID {
 			u, ok := account.UserByID(c.EntityID)
 			if !ok {
 				return false
 			}
-			q.set.Identity, q.set.Boundary, d.Guards = u.Identity(), u.Boundary(), u.Guards()
+			q.set.Identity, q.set.Boundary = u.Identity(), u.Boundary()
 		}
 		ctx.Set("aws:PrincipalType", "FederatedUser")
 		q.tags("aws:PrincipalTag/", c.SessionTags)
@@ -214,7 +243,7 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller, d *Decision) bool {
 		if !ok {
 			return false
 		}
-		q.set.Identity, q.set.Boundary, d.Guards = r.Identity(), r.Boundary(), r.Guards()
+		q.set.Identity, q.set.Boundary = r.Identity(), r.Boundary()
 		ctx.Set("aws:PrincipalType", "AssumedRole")
 		q.tags("aws:PrincipalTag/", r.Tags)
 		q.tags("aws:PrincipalTag/", c.SessionTags) // session tags override the role's (S4-M39)
@@ -240,16 +269,16 @@ func (q *query) object(a *Authorizer, s *snapshot.Snapshot, ch *Check, d *Decisi
 	q.set.Resource = ch.Policy
 	ctx := &q.context
 	if service := serviceOf(ch.Resource); service != "" {
-		if port := a.resources[service]; port != nil {
-			if f, ok := port.Facts(s, ch.Resource); ok {
+		if owner, ok := a.owners[service]; ok {
+			if f, ok := owner.port.Facts(s, ch.Resource); ok {
 				if f.Account != "" {
 					q.request.ResourceAccount = f.Account
 				}
 				q.tags("aws:ResourceTag/", f.Tags)
 				if f.OwnTagKey {
-					q.tags(service+":ResourceTag/", f.Tags)
+					q.tags(owner.tagPrefix, f.Tags)
 				}
-				d.Guards = append(slices.Clip(d.Guards), f.Guards...)
+				d.facts = f.Guards
 			}
 		}
 	}
@@ -271,7 +300,7 @@ func (q *query) object(a *Authorizer, s *snapshot.Snapshot, ch *Check, d *Decisi
 func (q *query) environment(c *Caller, env *Environment) {
 	ctx := &q.context
 	ctx.SetTime("aws:CurrentTime", env.Now)
-	ctx.Set("aws:EpochTime", strconv.FormatInt(env.Now.Unix(), 10))
+	ctx.SetInt("aws:EpochTime", env.Now.Unix())
 	ctx.SetBool("aws:SecureTransport", env.Secure)
 	ctx.SetBool("aws:ViaAWSService", false)
 	ctx.SetBool("aws:PrincipalIsAWSService", false)
@@ -292,7 +321,7 @@ func (q *query) environment(c *Caller, env *Environment) {
 	if c.MFAKnown {
 		ctx.SetBool("aws:MultiFactorAuthPresent", !c.MFAAt.IsZero())
 		if !c.MFAAt.IsZero() {
-			ctx.Set("aws:MultiFactorAuthAge", strconv.FormatInt(int64(env.Now.Sub(c.MFAAt)/time.Second), 10))
+			ctx.SetInt("aws:MultiFactorAuthAge", int64(env.Now.Sub(c.MFAAt)/time.Second))
 		}
 	}
 	if c.SourceIdentity != "" {
@@ -305,7 +334,7 @@ func (q *query) environment(c *Caller, env *Environment) {
 
 func (q *query) tags(prefix string, tags []entity.Tag) {
 	for i := range tags {
-		q.context.Set(prefix+tags[i].Key, tags[i].Value)
+		q.context.SetTag(prefix, tags[i].Key, tags[i].Value)
 	}
 }
 

@@ -3,6 +3,7 @@ package gate
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
@@ -29,7 +30,6 @@ type Call struct {
 	// signature is what the caller presented, and proved; credentials are the records behind it.
 	signature   *sigv4.Presented
 	credentials []store.Guard
-	guards      []store.Guard
 
 	committed store.Revision // of the write this call made; zero where it made none
 	recorded  bool           // the closed event went into the outbox with the write
@@ -44,8 +44,27 @@ func (c *Call) Now() time.Time { return c.Env.Now }
 // Region is the region the request was signed for.
 func (c *Call) Region() string { return c.region }
 
-// Guards are the records that the decisions relied on. It makes a Call a directory.Change.
-func (c *Call) Guards() []store.Guard { return c.guards }
+// Guards are the records that the decisions relied on, and those behind the credentials. It makes a Call a directory.Change.
+func (c *Call) Guards() []store.Guard {
+	guards := slices.Clone(c.credentials)
+	for i := range c.Decisions {
+		guards = appendGuards(guards, c.Decisions[i].Guards())
+	}
+	return guards
+}
+
+// appendGuards adds guards that are not there yet. A record seen at two revisions keeps both: the write will find it stale.
+func appendGuards(guards, more []store.Guard) []store.Guard {
+	for _, m := range more {
+		known := slices.ContainsFunc(guards, func(g store.Guard) bool {
+			return g.Revision == m.Revision && string(g.Key) == string(m.Key)
+		})
+		if !known {
+			guards = append(guards, m)
+		}
+	}
+	return guards
+}
 
 // Event closes the call's event with the given output, for the outbox. It makes a Call a directory.Change. A call has one
 // event and so writes once.

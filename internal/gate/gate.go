@@ -285,7 +285,7 @@ func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handl
 
 // decide asks every check of the row.
 func (g *Gate) decide(c *Call, row Row) error {
-	c.Decisions, c.guards = c.Decisions[:0], append(c.guards[:0], c.credentials...)
+	c.Decisions = c.Decisions[:0]
 	if row.Checks == nil {
 		return nil
 	}
@@ -299,7 +299,6 @@ func (g *Gate) decide(c *Call, row Row) error {
 	for i := range checks {
 		d := g.authorizer.Decide(c.Snapshot, c.Caller, &c.Env, &checks[i])
 		c.Decisions = append(c.Decisions, d)
-		c.guards = appendGuards(c.guards, d.Guards)
 		g.meter.Decision(effectName(&d), d.Layer.String())
 		if !d.Allowed() {
 			return &fault.Error{Kind: fault.Denied, Subject: checks[i].Action, Message: d.Message()}
@@ -362,19 +361,6 @@ func (g *Gate) environment(r *http.Request, now time.Time) authorizer.Environmen
 		env.SourceIP = ap.Addr().Unmap()
 	}
 	return env
-}
-
-// appendGuards adds guards that are not there yet. A record seen at two revisions keeps both: the write will find it stale.
-func appendGuards(guards, more []store.Guard) []store.Guard {
-	for _, m := range more {
-		known := slices.ContainsFunc(guards, func(g store.Guard) bool {
-			return g.Revision == m.Revision && string(g.Key) == string(m.Key)
-		})
-		if !known {
-			guards = append(guards, m)
-		}
-	}
-	return guards
 }
 
 func effectName(d *authorizer.Decision) string {
