@@ -173,17 +173,19 @@ func checkAWSPrincipal(v string) string {
 		return "neither an account, an ARN, a unique ID nor *"
 	}
 	typ, name, _ := strings.Cut(a.Resource(), "/")
-	last := name[strings.LastIndexByte(name, '/')+1:]
+	path, last := "", name
+	if i := strings.LastIndexByte(name, '/'); i >= 0 {
+		path, last = name[:i], name[i+1:]
+	}
 	switch {
 	case a.Region() != "" || a.Account() == "":
 	case a.Service() == "iam" && a.Resource() == "root" && accountID(a.Account()):
 		return ""
-	case a.Service() == "iam" && (typ == "user" || typ == "role") && last != "":
+	case a.Service() == "iam" && (typ == "user" || typ == "role") && friendlyName(last):
 		return ""
-	case a.Service() == "sts" && accountID(a.Account()) && typ == "assumed-role" && strings.Count(name, "/") == 1 &&
-		last != "" && name[0] != '/':
+	case a.Service() == "sts" && accountID(a.Account()) && typ == "assumed-role" && friendlyName(path) && friendlyName(last):
 		return ""
-	case a.Service() == "sts" && accountID(a.Account()) && typ == "federated-user" && name != "" && !strings.Contains(name, "/"):
+	case a.Service() == "sts" && accountID(a.Account()) && typ == "federated-user" && friendlyName(name):
 		return ""
 	case a.Service() == "iam" && typ == "group":
 		return "a group cannot be a principal"
@@ -227,8 +229,13 @@ func uniqueID(s string) bool {
 // policy is stored as.
 func roleSession(s string) bool {
 	id, session, _ := strings.Cut(s, ":")
-	return strings.HasPrefix(id, "AROA") && uniqueID(id) && session != "" && len(session) <= 64 &&
-		!strings.ContainsFunc(session, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("_+=,.@-", r) })
+	return strings.HasPrefix(id, "AROA") && uniqueID(id) && len(session) <= 64 && friendlyName(session)
+}
+
+// friendlyName reports whether s has the characters of names of users, roles and sessions (S4-233). Variables have others: they
+// mean nothing in a principal (S4-141).
+func friendlyName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return !alphanumeric(r) && !strings.ContainsRune("_+=,.@-", r) })
 }
 
 // hostName reports whether s looks like a domain name with at least two labels.
