@@ -13,13 +13,16 @@ type evaluator struct {
 	r        *Request
 	service  string // of the action, as written
 	name     string
-	lowered  [96]byte // the action in lower case, with a colon at the end if it has none
-	length   int      // of lowered; nothing is there if the action is longer
-	boundary bool     // a permissions boundary binds the caller
-	parted   bool     // part was called, which fills in the next three
-	whole    bool     // the resource has five colons
-	account  string   // in the resource: the fifth part
-	behind   string   // in the resource: what stands behind the fifth colon
+	boundary bool   // a permissions boundary binds the caller
+	parted   bool   // part was called, which fills in the next three
+	whole    bool   // the resource has five colons
+	account  string // in the resource: the fifth part
+	behind   string // in the resource: what stands behind the fifth colon
+	short    bool   // the action is not longer than lowered, and the next four are filled in
+	hash     uint32 // of the service
+	skip     int    // the length of what stands before the action's name in lowered
+	length   int    // of the whole
+	lowered  [96]byte
 }
 
 func (e *evaluator) start(r *Request, s *Set) {
@@ -28,13 +31,12 @@ func (e *evaluator) start(r *Request, s *Set) {
 	if i := strings.IndexByte(r.Action, ':'); i >= 0 {
 		e.service, e.name = r.Action[:i], r.Action[i+1:]
 	}
-	if n := len(r.Action); n < len(e.lowered) {
-		for i := range n {
+	if e.length = len(r.Action); e.length <= len(e.lowered) {
+		e.short, e.skip = true, min(len(e.service)+1, e.length)
+		hash, _ := hashKey(e.service)
+		e.hash = uint32(hash)
+		for i := range e.length {
 			e.lowered[i] = lower(r.Action[i])
-		}
-		if e.length = n; n == len(e.service) {
-			e.lowered[n] = ':'
-			e.length++
 		}
 	}
 	e.boundary = s.Boundary != nil && r.Principal.inAccount() && !r.Principal.rootLike()
@@ -152,7 +154,8 @@ func (e *evaluator) manySlots(t *text, value string, led bool) (hit, resolved bo
 }
 
 // resolve returns what a variable stands for; room is for text that is not there yet. Only a key with exactly one value can be a
-// variable (S4-M47); a default stands in for an absent key.
+// variable (S4-M47); a default stands in for an absent key. What is no UTF-8 has no value, so that no character is put together
+// from parts that request and policy have.
 func (e *evaluator) resolve(v *variable, room []byte) (value string, ok bool) {
 	found := e.r.Context.find(&v.key)
 	switch {
@@ -161,7 +164,8 @@ func (e *evaluator) resolve(v *variable, room []byte) (value string, ok bool) {
 	case found.typed != typeText:
 		return view(e.r.Context.appendText(room, found)), true
 	case found.hi-found.lo == 1:
-		return e.r.Context.values[found.lo], true
+		value = e.r.Context.values[found.lo]
+		return value, utf8.ValidString(value)
 	}
 	return "", false
 }

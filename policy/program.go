@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 	"unsafe"
@@ -9,7 +11,7 @@ import (
 // program is the index of the statements of one policy, or of several that are evaluated together: it leads from a request to the
 // few statements that can match it, so that the cost of a decision follows these and not what is attached.
 //
-// A trie over the leads of action patterns gives the action's class: the statements that may name the action. The
+// A table of services and for each a trie over the leads of action patterns give the action's class: the statements that may name the action. The
 // resource patterns of a class stand in a group, which is indexed once more:
 //
 //   - in a trie over the literal text that a pattern begins with; a walk along the request's ARN meets just the patterns whose
@@ -23,15 +25,22 @@ import (
 //
 // A program is immutable. Statements are shared between the programs that index them.
 type program struct {
-	refs    []ref
-	actions forest  // lo of a node: the class of the action that ends there; hi: of those that go on and find no child
-	root    int32   // of actions
-	classes []class // by number
-	lists   []int32 // groups, by classes
-	groups  []group
-	loose   int32  // the group of statements that are not tied to a service, or none
-	tries   forest // of all groups; lo and hi of a node: its candidates
-	found   []candidate
+	refs     []ref
+	services []serviceTrie // a hash table with open addressing, of a power of two
+	actions  forest        // lo of a node: the class of the action that ends there; hi: of those that go on and find no child
+	classes  []class       // by number
+	lists    []int32       // groups, by classes
+	groups   []group
+	loose    int32  // the group of statements that are not tied to a service, or none
+	tries    forest // of all groups; lo and hi of a node: its candidates
+	found    []candidate
+}
+
+// serviceTrie is a service that statements name, in lower case, and the trie of its actions. A slot of the table without a name is free.
+type serviceTrie struct {
+	name string
+	hash uint32
+	root int32
 }
 
 // ref is a statement and its place.
@@ -109,7 +118,7 @@ func (m *Program) Size() int {
 
 func (g *program) size() int {
 	n := int(unsafe.Sizeof(*g)) + g.actions.size() + g.tries.size()
-	n += cap(g.refs) * int(unsafe.Sizeof(ref{}))
+	n += cap(g.refs)*int(unsafe.Sizeof(ref{})) + cap(g.services)*int(unsafe.Sizeof(serviceTrie{}))
 	n += cap(g.classes)*int(unsafe.Sizeof(class{})) + cap(g.lists)*4
 	return n + cap(g.groups)*int(unsafe.Sizeof(group{})) + cap(g.found)*int(unsafe.Sizeof(candidate{}))
 }
@@ -117,8 +126,8 @@ func (g *program) size() int {
 func (f *forest) size() int { return cap(f.nodes)*int(unsafe.Sizeof(node{})) + cap(f.first) }
 
 func newProgram(refs []ref) *program {
-	b := &builder{program: &program{refs: refs, root: none, loose: none}, known: map[string]int32{}, sets: map[string]int32{}}
-	b.actionTrie()
+	b := &builder{program: &program{refs: refs, loose: none}, known: map[string]int32{}, sets: map[string]int32{}}
+	b.actionTries()
 	b.clip()
 	return b.program
 }
@@ -126,8 +135,7 @@ func newProgram(refs []ref) *program {
 // builder makes a program.
 type builder struct {
 	*program
-	keys  []string
-	named []actionKey      // by keys
+	named []actionKey      // of the services one after another, as the nodes of their tries say
 	known map[string]int32 // groups, by their statements
 	sets  map[string]int32 // classes, by their statements, or by their groups if these stand apart
 	apart bool             // a group for each place in the trie of actions, so that it does not grow beyond measure
@@ -139,9 +147,9 @@ type actionKey struct {
 	beyond []int32 // something may follow
 }
 
-// actionTrie makes the trie of actions and from it the classes and groups.
-func (b *builder) actionTrie() {
-	leads := map[string]*actionKey{}
+// actionTries makes the table of services, their tries, and from these the classes and groups.
+func (b *builder) actionTries() {
+	leads := map[string]map[string]*actionKey{}
 	var loose []int32
 	for i := range b.refs {
 		st, n := b.refs[i].st, int32(i)
@@ -150,11 +158,15 @@ func (b *builder) actionTrie() {
 			continue
 		}
 		for j := range st.actions {
-			lead, rest := st.actions[j].lead()
-			key := leads[lead]
+			a := &st.actions[j]
+			if leads[a.service] == nil {
+				leads[a.service] = map[string]*actionKey{}
+			}
+			lead, rest := literalLead(a.name)
+			key := leads[a.service][lead]
 			if key == nil {
 				key = &actionKey{}
-				leads[lead] = key
+				leads[a.service][lead] = key
 			}
 			if rest == restNone {
 				key.exact = appendNew(key.exact, n)
@@ -166,20 +178,42 @@ func (b *builder) actionTrie() {
 	if len(loose) > 0 {
 		b.loose = b.group(loose)
 	}
-	for lead := range leads {
-		b.keys = append(b.keys, lead)
-	}
-	slices.Sort(b.keys)
-	for _, lead := range b.keys {
-		b.named = append(b.named, *leads[lead])
-	}
-	b.root = b.actions.plant(b.keys, func(n int32, lo, hi int) { b.actions.nodes[n].lo, b.actions.nodes[n].hi = int32(lo), int32(hi) })
-	if b.root == none {
+	if len(leads) == 0 {
 		return
 	}
-	room := maxGrowth*(len(b.keys)+len(b.refs)) + 4096
-	b.apart = b.measure(b.root, 0, &room)
-	b.classify(b.root, nil)
+	b.services = make([]serviceTrie, tableSize(len(leads)))
+	var roots []int32
+	for _, name := range slices.Sorted(maps.Keys(leads)) {
+		root := b.actionTrie(leads[name])
+		roots = append(roots, root)
+		hash, _ := hashKey(name)
+		at := int(uint32(hash))
+		for b.services[at&(len(b.services)-1)].name != "" {
+			at++
+		}
+		b.services[at&(len(b.services)-1)] = serviceTrie{name: name, hash: uint32(hash), root: root}
+	}
+	room := maxGrowth*(len(b.named)+len(b.refs)) + 4096
+	for _, root := range roots {
+		b.apart = b.apart || b.measure(root, 0, &room)
+	}
+	for _, root := range roots {
+		b.classify(root, nil)
+	}
+}
+
+// tableSize returns the size of a hash table with open addressing for n entries, at most half full.
+func tableSize(n int) int { return 1 << bits.Len(uint(2*n-1)) }
+
+// actionTrie makes the trie of a service's actions.
+func (b *builder) actionTrie(leads map[string]*actionKey) int32 {
+	keys, base := slices.Sorted(maps.Keys(leads)), int32(len(b.named))
+	for _, lead := range keys {
+		b.named = append(b.named, *leads[lead])
+	}
+	return b.actions.plant(keys, func(n int32, lo, hi int) {
+		b.actions.nodes[n].lo, b.actions.nodes[n].hi = base+int32(lo), base+int32(hi)
+	})
 }
 
 // appendNew appends n, which is not less than any number of list, unless it is there.
@@ -408,10 +442,4 @@ func (st *statement) candidates(n int32) (leads, bodies []keyed) {
 		}
 	}
 	return leads, bodies
-}
-
-// lead returns the literal text that the names of a pattern's actions begin with, the service included, and what the rest is.
-func (a *actionPattern) lead() (string, leadRest) {
-	lead, rest := literalLead(a.name)
-	return a.service + ":" + lead, rest
 }

@@ -22,7 +22,7 @@ func (o *outcome) scan(e *evaluator, p *Policy) bool { return o.run(e, p.program
 // run adds what a program says, which is p's own or of several policies.
 func (o *outcome) run(e *evaluator, g *program, p *Policy) bool {
 	s := scan{e: e, g: g, denial: last, allower: last, settled: o.grant == grantDirect}
-	if e.length > 0 {
+	if e.short {
 		s.visit()
 	} else {
 		s.all = true
@@ -63,26 +63,49 @@ func (s *scan) visit() {
 	}
 }
 
-// class walks along the action.
+// class finds the service and walks along the action's name.
 func (s *scan) class() int32 {
-	g := s.g
-	if g.root == none {
+	e, g := s.e, s.g
+	if len(g.services) == 0 {
 		return none
 	}
-	text := s.e.lowered[:s.e.length]
-	best := int32(none)
-	n := &g.actions.nodes[g.root]
-	for n != nil {
-		if len(text) < len(n.label) || string(text[:len(n.label)]) != n.label {
+	at := e.hash
+	mask := uint32(len(g.services) - 1)
+	for {
+		sv := &g.services[at&mask]
+		if sv.name == "" {
+			return none
+		}
+		if sv.hash == e.hash && sv.name == string(e.lowered[:len(e.service)]) {
+			return g.named(sv.root, e.lowered[e.skip:e.length])
+		}
+		at++
+	}
+}
+
+// named returns the class of the action of that name in the trie of its service.
+func (g *program) named(root int32, name []byte) int32 {
+	f := &g.actions
+	n, best := &f.nodes[root], int32(none)
+	for {
+		if len(name) < len(n.label) || string(name[:len(n.label)]) != n.label {
 			return best
 		}
-		if text = text[len(n.label):]; len(text) == 0 {
+		if name = name[len(n.label):]; len(name) == 0 {
 			return n.lo
 		}
 		best = n.hi
-		n = g.actions.child(n, text[0])
+		first := f.first[n.children : n.children+uint32(n.count)]
+		c := name[0]
+		i := 0
+		for i < len(first) && first[i] != c {
+			i++
+		}
+		if i == len(first) {
+			return best
+		}
+		n = &f.nodes[n.children+uint32(i)]
 	}
-	return best
 }
 
 func (s *scan) group(gr *group) {
