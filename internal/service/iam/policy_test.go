@@ -270,28 +270,16 @@ func TestListPolicies(t *testing.T) {
 				want = append(want, p.arn)
 			}
 		}
-		for _, size := range []*int32{nil, aws.Int32(1000), aws.Int32(37)} {
+		sizes := []*int32{nil, aws.Int32(1000), aws.Int32(37)}
+		if len(want) < 200 {
+			sizes = append(sizes, aws.Int32(1), aws.Int32(2)) // every place is a marker once
+		}
+		for _, size := range sizes {
 			c.in.MaxItems = size
 			if diff := cmp.Diff(want, walk(c.in)); diff != "" {
 				t.Errorf("%s in pages of %v (-want +got):\n%s", name, aws.ToInt32(size), diff)
 			}
 		}
-	}
-	// One at a time, where both lists meet: every place is a marker once.
-	local := cases["local"].in
-	local.MaxItems = aws.Int32(1)
-	if got := walk(local); len(got) != 11 {
-		t.Errorf("one at a time: %q", got)
-	}
-	path := sdk.ListPoliciesInput{PathPrefix: aws.String("/service-role/"), MaxItems: aws.Int32(1)}
-	var want []string
-	for _, p := range all {
-		if strings.HasPrefix(p.path, "/service-role/") {
-			want = append(want, p.arn)
-		}
-	}
-	if diff := cmp.Diff(want, walk(path)); diff != "" {
-		t.Errorf("one at a time (-want +got):\n%s", diff)
 	}
 }
 
