@@ -15,7 +15,7 @@ type Event struct {
 	Name      string // CreateUser
 	Region    string
 	ReadOnly  bool
-	ErrorCode string // empty for a call that succeeded
+	ErrorCode string // as CloudTrail writes it, such as AccessDenied or NoSuchEntityException; empty for a call that succeeded
 	Error     string // what the caller was told
 
 	PrincipalType string // Root, IAMUser, AssumedRole …

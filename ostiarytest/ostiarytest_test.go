@@ -139,7 +139,7 @@ func TestEvents(t *testing.T) {
 	want := []line{
 		{"CreateAccount", "operator.ostiary", "AWSService", "", "", "", "{}"},
 		{"CreateUser", "iam.amazonaws.com", "Root", acct.ARN("root"), acct.AccessKeyID, "", `{"userName":"alice"}`},
-		{"GetUser", "iam.amazonaws.com", "Root", acct.ARN("root"), acct.AccessKeyID, "NoSuchEntity", `{"userName":"bob"}`},
+		{"GetUser", "iam.amazonaws.com", "Root", acct.ARN("root"), acct.AccessKeyID, "NoSuchEntityException", `{"userName":"bob"}`},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

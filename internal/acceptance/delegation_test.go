@@ -30,11 +30,11 @@ const appBucket = `{
 // L1147-1503) after its second step.
 type tutorial struct {
 	*cloud
-	srv                    *ostiarytest.Server
-	production, dev        ostiarytest.Account
-	prodAdmin, devAdmin    *caller
-	role, assumeProduction string
-	david, theresa         *caller
+	srv                 *ostiarytest.Server
+	production, dev     ostiarytest.Account
+	prodAdmin, devAdmin *caller
+	role                string // the ARN of UpdateApp
+	david, theresa      *caller
 }
 
 // member puts a user into a group.

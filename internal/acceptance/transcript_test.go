@@ -334,9 +334,9 @@ func TestReadme(t *testing.T) {
 	if script.Len() == 0 || len(shown) == 0 {
 		t.Fatal("the README's blocks are not found")
 	}
-	s := &shell{dir: dir, env: append(ostiarytest.Account{}.Env(), "HOME="+dir)}
-	s.env = slices.DeleteFunc(s.env, func(v string) bool { return strings.HasPrefix(v, "AWS_") })
-	s.env = append(s.env, "AWS_PAGER=")
+	// The reader's own environment, without what this machine's says about AWS.
+	env := slices.DeleteFunc(ostiarytest.Account{}.Env(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
+	s := &shell{dir: dir, env: append(env, "HOME="+dir, "AWS_PAGER=")}
 	stdout, stderr, failed := s.run(t, strings.ReplaceAll(script.String(), "http://127.0.0.1:4566", p.url))
 	if failed {
 		t.Fatalf("a command failed:\n%s\n%s", stdout, stderr)
