@@ -2,9 +2,6 @@ package policy_test
 
 import (
 	"bytes"
-	"math/rand/v2"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/ostiary-iam/ostiary/policy"
@@ -134,49 +131,6 @@ func mustMarshal(t *testing.T, d *policy.Document) []byte {
 	out, err := d.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
-	}
-	return out
-}
-
-// TestNormalDecides holds that a document and its normal form decide alike.
-func TestNormalDecides(t *testing.T) {
-	g := generator{rand.New(rand.NewPCG(11, 12))}
-	for range 2_000 {
-		s, r := g.situation(), g.request()
-		set := s.set(t)
-		normal := *set
-		again := func(p *policy.Policy, i int) *policy.Policy {
-			d := parse(t, `{"Version":"2012-10-17","Statement":[`+strings.Join(s.docs[i], ",")+`]}`)
-			q, err := policy.Compile(p.Kind(), p.Name(), d.Normal())
-			if err != nil {
-				t.Fatalf("%s: %s", mustMarshal(t, d.Normal()), all(err))
-			}
-			return q
-		}
-		normal.Identity = slices.Clone(set.Identity)
-		for i, k := range s.kinds {
-			switch k {
-			case policy.Identity:
-				at := slices.Index(indices(s.kinds, policy.Identity), i)
-				normal.Identity[at] = again(set.Identity[at], i)
-			case policy.Boundary:
-				normal.Boundary = again(set.Boundary, i)
-			case policy.Resource, policy.Trust:
-				normal.Resource = again(set.Resource, i)
-			}
-		}
-		if a, b := policy.Evaluate(r, set), policy.Evaluate(r, &normal); a.Effect != b.Effect || a.Explicit != b.Explicit || a.Layer != b.Layer {
-			t.Fatalf("%+v then %+v for %v", a, b, s.docs)
-		}
-	}
-}
-
-func indices(kinds []policy.Kind, want policy.Kind) []int {
-	var out []int
-	for i, k := range kinds {
-		if k == want {
-			out = append(out, i)
-		}
 	}
 	return out
 }

@@ -161,7 +161,7 @@ type specToken struct {
 
 // specRunes splits text into characters. A byte that is not UTF-8 is a character of its own, unlike any other.
 func specRunes(text string) []rune {
-	var out []rune
+	out := make([]rune, 0, len(text))
 	for text != "" {
 		r, n := utf8.DecodeRuneInString(text)
 		if r == utf8.RuneError && n == 1 {
@@ -173,7 +173,7 @@ func specRunes(text string) []rune {
 }
 
 func specLiteral(text string) []specToken {
-	var out []specToken
+	out := make([]specToken, 0, len(text))
 	for _, r := range specRunes(text) {
 		out = append(out, specToken{char: r})
 	}
@@ -182,8 +182,8 @@ func specLiteral(text string) []specToken {
 
 // specWildcards reads * and ?. Several stars in a row are one.
 func specWildcards(text string) []specToken {
-	var out []specToken
 	runes := specRunes(text)
+	out := make([]specToken, 0, len(runes))
 	for i, r := range runes {
 		switch {
 		case r == '*' && i+1 < len(runes) && runes[i+1] == '*':
@@ -303,9 +303,9 @@ func specMatch(tokens []specToken, text []rune, segments bool) bool {
 		}
 		return live
 	}
-	live := reach(nil, 0)
+	live, next := reach(nil, 0), []int(nil)
 	for _, c := range text {
-		var next []int
+		next = next[:0]
 		for _, place := range live {
 			if place == len(tokens) {
 				continue
@@ -318,7 +318,7 @@ func specMatch(tokens []specToken, text []rune, segments bool) bool {
 				next = reach(next, place+1)
 			}
 		}
-		live = next
+		live, next = next, live
 	}
 	return len(live) > 0 && live[len(live)-1] == len(tokens)
 }

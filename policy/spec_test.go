@@ -97,15 +97,18 @@ func (s *statistics) situation(t *testing.T, g *policygen.Generator) bool {
 		return false
 	}
 	s.cover(c)
+	if g.IntN(2) == 0 {
+		set.IdentityProgram = policy.Merge(set.Identity)
+	}
 	request, keys := c.Request, c.Keys
 	for i := range questions {
 		if i > 0 {
 			c.Request, c.Keys = request, slices.Clone(keys)
 			g.Ask(c)
 		}
-		x := policy.Explain(c.Question(), set)
+		x := policy.Explain(c.Question(&s.context), set)
 		if x.Disagreement != nil {
-			t.Error(reproducer(c))
+			t.Error(reproducer(c, set.IdentityProgram != nil))
 			return false
 		}
 		s.count(x)
@@ -113,19 +116,25 @@ func (s *statistics) situation(t *testing.T, g *policygen.Generator) bool {
 	return true
 }
 
-// disagrees reports whether the two evaluators differ on a case.
-func disagrees(c *policygen.Case) error {
+// disagrees returns how the two evaluators differ on a case, with the identity policies merged or one by one.
+func disagrees(c *policygen.Case, merged bool) error {
 	set, err := c.Set()
 	if err != nil {
 		return nil
 	}
-	return policy.Explain(c.Question(), set).Disagreement
+	if merged {
+		set.IdentityProgram = policy.Merge(set.Identity)
+	}
+	return policy.Explain(c.Question(nil), set).Disagreement
 }
 
 // reproducer describes the smallest case found in which the two differ.
-func reproducer(c *policygen.Case) string {
-	small := policygen.Shrink(c, func(c *policygen.Case) bool { return disagrees(c) != nil })
-	return fmt.Sprintf("%v; expect what the checklists say:\n%s", disagrees(small), small.Archive("disagreement", "?"))
+func reproducer(c *policygen.Case, merged bool) string {
+	small := policygen.Shrink(c, func(c *policygen.Case) bool { return disagrees(c, merged) != nil })
+	if err := disagrees(small, merged); err != nil {
+		return fmt.Sprintf("merged: %v: %v; expect what the checklists say:\n%s", merged, err, small.Archive("disagreement", "?"))
+	}
+	return "only with a context that was used before:\n" + small.Archive("disagreement", "?")
 }
 
 // FuzzSpecEqualsCompiled makes the cases from bytes.
@@ -146,6 +155,7 @@ func FuzzSpecEqualsCompiled(f *testing.F) {
 
 // statistics say what the generated cases were like, so that a generator that has rotted shows.
 type statistics struct {
+	context             policy.Context // used again and again
 	asked               int
 	statements, matched int
 	decisions, failures map[string]int
@@ -198,7 +208,7 @@ func (s *statistics) count(x *policy.Explanation) {
 
 // cover counts the operators of a case.
 func (s *statistics) cover(c *policygen.Case) {
-	q := c.Question()
+	q := c.Question(nil)
 	c.Documents(func(_ string, _ policy.Kind, d *policy.Document) {
 		for i := range d.Statements {
 			for _, cond := range d.Statements[i].Conditions {

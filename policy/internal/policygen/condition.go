@@ -45,6 +45,11 @@ func (g *Generator) test(effect policy.Effect, holds bool) (operator string, t p
 	if len(g.c.Keys) > 0 && g.chance(80) {
 		name = pick(g, g.c.Keys...).Name
 	}
+	for range 4 {
+		if len(g.c.values(name)) < 2 && len(g.c.Keys) > 0 && g.chance(8) {
+			name = pick(g, g.c.Keys...).Name // rather one with several values
+		}
+	}
 	t.Key = value(name)
 	if g.chance(10) {
 		t.Key = value(g.caseOf(name))
@@ -60,7 +65,7 @@ func (g *Generator) test(effect policy.Effect, holds bool) (operator string, t p
 		negate := family != "Bool" && family != "Binary" && (len(orders[family]) < 4 || order == "Equals") && g.chance(30)
 		ifExists := g.chance(20)
 		set := ""
-		if g.chance(15) || len(have) > 1 && g.chance(80) {
+		if g.chance(15) || len(have) > 1 && g.chance(65) {
 			set = pick(g, "ForAllValues:", "ForAnyValue:")
 		}
 		operator = set + operatorName(family, order, negate)

@@ -69,7 +69,7 @@ func (g *Generator) key(name string) Key {
 	}
 	k.Values = []string{g.valueFor(name)}
 	if g.chance(50) {
-		k.Type = map[kind]KeyType{dateKind: Time, numberKind: Int, boolKind: Bool, addressKind: Addr}[keys[name]]
+		k.Type = map[kind]KeyType{stringKind: Tag, dateKind: Time, numberKind: Int, boolKind: Bool, addressKind: Addr}[keys[name]]
 	}
 	if g.chance(5) {
 		k.Name = g.caseOf(name)

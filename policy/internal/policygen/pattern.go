@@ -180,7 +180,7 @@ func (g *Generator) resources(fits bool) policy.Strings {
 
 // resource makes a pattern that the resource of the case fits, or nearly fits.
 func (g *Generator) resource(fits bool) string {
-	text := g.c.Request.Resource
+	text := strings.ToValidUTF8(g.c.Request.Resource, "\ufffd")
 	r := rules{wild: true, vars: g.vars, colons: 1 << 10, after: 5}
 	switch {
 	case !strings.HasPrefix(text, "arn:") || strings.Count(text, ":") < 5:

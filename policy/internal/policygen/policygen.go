@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/policy"
@@ -44,22 +45,27 @@ const (
 	Int
 	Bool
 	Addr
+	Tag
 )
 
-// Key is a condition key of the request. A type other than Text needs one value that can be read as such.
+// Key is a condition key of the request. A type other than Text needs one value that can be read as such, Tag a name with a slash.
 type Key struct {
 	Name   string
 	Values []string
 	Type   KeyType
 }
 
-// Question returns the request with its context.
-func (c *Case) Question() *policy.Request {
-	r := c.Request
-	r.Context = &policy.Context{}
-	for _, k := range c.Keys {
-		k.set(r.Context)
+// Question returns the request with its keys in context, which is reset; nil stands for a new one.
+func (c *Case) Question(context *policy.Context) *policy.Request {
+	if context == nil {
+		context = &policy.Context{}
 	}
+	context.Reset()
+	for _, k := range c.Keys {
+		k.set(context)
+	}
+	r := c.Request
+	r.Context = context
 	return &r
 }
 
@@ -85,6 +91,11 @@ func (k *Key) set(c *policy.Context) {
 		case Addr:
 			if a, err := netip.ParseAddr(v); err == nil {
 				c.SetAddr(k.Name, a)
+				return
+			}
+		case Tag:
+			if prefix, name, ok := strings.Cut(k.Name, "/"); ok {
+				c.SetTag(prefix+"/", name, v)
 				return
 			}
 		}

@@ -1,13 +1,20 @@
 package policygen
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
-// principals makes Principal or NotPrincipal.
+// principals makes Principal or NotPrincipal, with the entries of a type together, as they stand in a text.
 func (g *Generator) principals(k policy.Kind, effect policy.Effect, fits bool) *policy.Principals {
+	out := g.anyOrder(k, effect, fits)
+	slices.SortStableFunc(out.Refs, func(a, b policy.PrincipalRef) int { return strings.Compare(a.Type, b.Type) })
+	return out
+}
+
+func (g *Generator) anyOrder(k policy.Kind, effect policy.Effect, fits bool) *policy.Principals {
 	out := &policy.Principals{}
 	if g.chance(6) && fits {
 		out.Refs = []policy.PrincipalRef{{Type: "*", Value: "*"}}
