@@ -223,7 +223,7 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 		if !ok {
 			return false
 		}
-		q.set.Identity, q.set.Boundary = u.Identity(), u.Boundary()
+		q.set.Identity, q.set.IdentityProgram, q.set.Boundary = u.Identity(), u.IdentityProgram(), u.Boundary()
 		ctx.Set("aws:PrincipalType", "User")
 		ctx.Set("aws:username", u.Name)
 		q.tags("aws:PrincipalTag/", u.Tags)
@@ -234,7 +234,7 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 			if !ok {
 				return false
 			}
-			q.set.Identity, q.set.Boundary = u.Identity(), u.Boundary()
+			q.set.Identity, q.set.IdentityProgram, q.set.Boundary = u.Identity(), u.IdentityProgram(), u.Boundary()
 		}
 		ctx.Set("aws:PrincipalType", "FederatedUser")
 		q.tags("aws:PrincipalTag/", c.SessionTags)
@@ -243,7 +243,7 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 		if !ok {
 			return false
 		}
-		q.set.Identity, q.set.Boundary = r.Identity(), r.Boundary()
+		q.set.Identity, q.set.IdentityProgram, q.set.Boundary = r.Identity(), r.IdentityProgram(), r.Boundary()
 		ctx.Set("aws:PrincipalType", "AssumedRole")
 		q.tags("aws:PrincipalTag/", r.Tags)
 		q.tags("aws:PrincipalTag/", c.SessionTags) // session tags override the role's (S4-M39)

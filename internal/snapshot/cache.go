@@ -27,10 +27,15 @@ type linked struct {
 	trust    *policy.Policy
 	used     atomic.Bool // since the hand came by
 
+	// A principal that is seen often gets its identity policies merged into one program; uses counts up to there.
+	uses    atomic.Uint32
+	program atomic.Pointer[policy.Program]
+
 	docs []*compiled // what it holds in the cache, an entry per use
 	slot *slot       // where it is cached; protected by cache.mu, as is place
 	// place is its index in cache.ring; -1 outside.
 	place int
+	extra int64 // what program weighs; protected by cache.mu
 }
 
 // touch notes a use. Writing only when it changes something keeps the cache line shared among readers.
@@ -152,6 +157,11 @@ func (c *cache) keep(s *slot, l *linked) {
 	s.Store(l)
 	c.ring = append(c.ring, l)
 	c.bytes += linkedCost
+	c.shrink()
+}
+
+// shrink makes room. The caller holds the lock.
+func (c *cache) shrink() {
 	for c.bytes > c.budget && len(c.ring) > 0 {
 		c.hand %= len(c.ring)
 		if at := c.ring[c.hand]; !at.used.Swap(false) {
@@ -159,6 +169,37 @@ func (c *cache) keep(s *slot, l *linked) {
 		}
 		c.hand++
 	}
+}
+
+// hotUses is after how many decisions a principal's policies are merged, which costs some tens of decisions' time for each policy.
+const hotUses = 256
+
+// programShare is the part of the budget that one merged program may take.
+const programShare = 64
+
+// merged returns l's identity policies merged into one program, or nil as long as l is not hot.
+func (c *cache) merged(l *linked) *policy.Program {
+	if p := l.program.Load(); p != nil || len(l.identity) < 2 || l.uses.Load() >= hotUses {
+		return p
+	}
+	if l.uses.Add(1) != hotUses {
+		return nil
+	}
+	p := policy.Merge(l.identity)
+	size := int64(p.Size())
+	if size > c.budget/programShare {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l.place < 0 {
+		return nil
+	}
+	l.extra = size
+	l.program.Store(p)
+	c.bytes += size
+	c.shrink()
+	return p
 }
 
 // drop empties the slots of records that were replaced or deleted. A reader of an older snapshot may fill them again.
@@ -184,7 +225,7 @@ func (c *cache) leave(l *linked) {
 	c.ring[last] = nil
 	c.ring = c.ring[:last]
 	l.place = -1
-	c.bytes -= linkedCost
+	c.bytes -= linkedCost + l.extra
 	c.release(l)
 }
 

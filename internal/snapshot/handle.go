@@ -187,6 +187,9 @@ func user(s *Snapshot, st *accountState, n *userNode) User {
 // the order of the record, a managed policy once. It is never nil. The slice is shared: read it only.
 func (u User) Identity() []*policy.Policy { return u.linked().identity }
 
+// IdentityProgram returns Identity merged, for users that are seen often; nil for others.
+func (u User) IdentityProgram() *policy.Program { return u.s.cache.merged(u.linked()) }
+
 // Boundary returns the permissions boundary; nil if none is set. Its ID is the Boundary of the embedded Grants.
 func (u User) Boundary() *policy.Policy { return u.linked().boundary }
 
@@ -230,6 +233,9 @@ func role(s *Snapshot, st *accountState, n *roleNode) Role {
 // Identity returns the policies that grant to the role: inline, then attached. It is never nil. The slice is shared: read
 // it only.
 func (r Role) Identity() []*policy.Policy { return r.linked().identity }
+
+// IdentityProgram returns Identity merged, for roles that are seen often; nil for others.
+func (r Role) IdentityProgram() *policy.Program { return r.s.cache.merged(r.linked()) }
 
 // Boundary returns the permissions boundary; nil if none is set. Its ID is the Boundary of the embedded Grants.
 func (r Role) Boundary() *policy.Policy { return r.linked().boundary }

@@ -429,3 +429,52 @@ func TestConcurrentReaders(t *testing.T) {
 	stop.Store(true)
 	readers.Wait()
 }
+
+// A principal that is seen often gets its policies merged, within the cache's bound, until something changes.
+func TestHotPrincipals(t *testing.T) {
+	s := openStore(t, mem.Config{})
+	f := follow(t, s)
+	a := account(t, wait(t, f, put(t, s, rec(family(t)...))), acct)
+	u, _ := a.User("ann")
+	var program *policy.Program
+	uses := 0
+	for ; program == nil && uses < 10_000; uses++ {
+		program = u.IdentityProgram()
+	}
+	if program == nil || uses < 10 {
+		t.Fatalf("a program after %d uses: %v", uses, program)
+	}
+	if u.IdentityProgram() != program || !slices.Equal(program.Policies(), u.Identity()) {
+		t.Error("another program, or of other policies")
+	}
+	for _, action := range []string{"s3:GetObject", "kms:Decrypt", "iam:CreateUser"} {
+		want := decide(&policy.Set{Identity: u.Identity()}, action)
+		if got := decide(&policy.Set{Identity: u.Identity(), IdentityProgram: program}, action); got != want {
+			t.Errorf("%s: %v merged, %v one by one", action, got, want)
+		}
+	}
+	r, _ := a.Role("runner")
+	for range 1_000 {
+		if r.IdentityProgram() != nil {
+			t.Fatal("one policy was merged")
+		}
+	}
+	again := ann()
+	again.Grants.Attached = []string{"ANPAB2", "ANPAB3"}
+	u, _ = account(t, wait(t, f, put(t, s, rec(again))), acct).User("ann")
+	if got := u.IdentityProgram(); got != nil {
+		t.Error("the program outlived its policies")
+	}
+}
+
+// A merged program does not go into a cache that is too small for it.
+func TestHotPrincipalsAreBounded(t *testing.T) {
+	s := openStore(t, mem.Config{})
+	f := follow(t, s, func(c *snapshot.Config) { c.CacheBytes = 20 << 10 })
+	u, _ := account(t, wait(t, f, put(t, s, rec(family(t)...))), acct).User("ann")
+	for range 1_000 {
+		if u.IdentityProgram() != nil {
+			t.Fatal("merged beyond the bound")
+		}
+	}
+}
