@@ -1,6 +1,9 @@
 package policy
 
-import "slices"
+import (
+	"slices"
+	"strings"
+)
 
 // Version is the version of the policy language that a document states.
 type Version string
@@ -124,6 +127,26 @@ func (d *Document) Principals() []PrincipalRef {
 		}
 	}
 	return out
+}
+
+// LikelyKind guesses what a document is meant for: Identity when no statement names a principal; otherwise Trust when every action is
+// one of sts and no statement has a resource, and Resource for the rest.
+func (d *Document) LikelyKind() Kind {
+	named, trust := false, true
+	for i := range d.Statements {
+		st := &d.Statements[i]
+		named = named || st.Principals != nil
+		trust = trust && !st.Resources.present() && !slices.ContainsFunc(st.Actions.Values, func(v Value) bool {
+			return !strings.EqualFold(service(v.Text), "sts")
+		})
+	}
+	switch {
+	case !named:
+		return Identity
+	case trust:
+		return Trust
+	}
+	return Resource
 }
 
 // EffectiveVersion returns the version that rules the document: Version2008 when none is stated.

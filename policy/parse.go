@@ -36,11 +36,14 @@ func (o Options) Parse(src []byte) (*Document, error) {
 }
 
 // ParseAs is Parse and Check in one, and lists the problems of both at once. What Check has to say of an element that Parse could not
-// read is left out.
+// read is left out. Kind 0 stands for the LikelyKind of what can be read.
 func (o Options) ParseAs(k Kind, src []byte) (*Document, error) {
 	d, problems, readable := o.parse(src)
 	if !readable {
 		return nil, problems.err()
+	}
+	if k == 0 {
+		k = d.LikelyKind()
 	}
 	c := &checker{doc: d, kind: k}
 	c.document()

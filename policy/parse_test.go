@@ -316,6 +316,23 @@ func TestAccepted(t *testing.T) {
 	}
 }
 
+func TestLikelyKind(t *testing.T) {
+	for src, want := range map[string]policy.Kind{
+		`{"Statement":{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}}`:                                        policy.Identity,
+		`{"Statement":{"Effect":"Allow","Principal":"*","Action":["sts:AssumeRole","STS:TagSession"]}}`:                    policy.Trust,
+		`{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}}`:                        policy.Resource,
+		`{"Statement":[{"Effect":"Allow","Principal":"*","Action":"sqs:*"},{"Effect":"Allow","Action":"sts:AssumeRole"}]}`: policy.Resource,
+	} {
+		if got := parse(t, src).LikelyKind(); got != want {
+			t.Errorf("%s: %v, want %v", src, got, want)
+		}
+	}
+	_, err := policy.Options{}.ParseAs(0, []byte(`{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","NotAction":[]}}`))
+	if err == nil || err.Error() != "Syntax errors in policy." {
+		t.Error(err)
+	}
+}
+
 // TestCheckManaged holds that managed policies state the version.
 func TestCheckManaged(t *testing.T) {
 	for version, want := range map[string]string{"": "Policy document must be version 2012-10-17 or greater.",

@@ -60,6 +60,37 @@ type Case struct {
 	ID       json.RawMessage `json:"id"`
 	Policies Policies        `json:"policies"`
 	Request  Request         `json:"request"`
+	// Names are what policies are called in explanations instead of their places, such as identity[0], which are the keys.
+	Names map[string]string `json:"-"`
+}
+
+// Read reads a case, or a request alone, which is a case without policies. Members that the format does not know are errors.
+func Read(text []byte) (*Case, error) {
+	var shape struct {
+		Request json.RawMessage `json:"request"`
+	}
+	c := &Case{}
+	var into any = c
+	if err := json.Unmarshal(text, &shape); err == nil && shape.Request == nil {
+		into = &c.Request
+	}
+	if err := decode(text, into); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// decode is strict json.Unmarshal.
+func decode(text []byte, into any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return err
+	}
+	if _, more := dec.Token(); more != io.EOF {
+		return errors.New("text behind the case")
+	}
+	return nil
 }
 
 // Policies are the documents by layer.
@@ -138,14 +169,7 @@ type Evaluator struct {
 
 func (ev *Evaluator) line(line []byte) answer {
 	var c Case
-	dec := json.NewDecoder(bytes.NewReader(line))
-	dec.DisallowUnknownFields()
-	err := dec.Decode(&c)
-	if err == nil {
-		if _, more := dec.Token(); more != io.EOF {
-			err = errors.New("text behind the case")
-		}
-	}
+	err := decode(line, &c)
 	if c.ID == nil {
 		c.ID = json.RawMessage("null")
 	}
@@ -198,11 +222,11 @@ func NewResult(x *policy.Explanation) *Result {
 }
 
 func (ev *Evaluator) set(c *Case) (*policy.Set, error) {
-	b := builder{ev: ev}
+	b := builder{ev: ev, names: c.Names}
 	p := &c.Policies
 	s := &policy.Set{}
 	s.Identity = b.list(policy.Identity, "identity", p.Identity)
-	kind, err := c.resourceKind()
+	kind, err := c.ResourceKind()
 	if err != nil {
 		return nil, err
 	}
@@ -218,8 +242,8 @@ func (ev *Evaluator) set(c *Case) (*policy.Set, error) {
 	return s, b.err
 }
 
-// resourceKind returns what the policy of the resource is.
-func (c *Case) resourceKind() (policy.Kind, error) {
+// ResourceKind returns what the policy of the resource is: as stated, or by the action.
+func (c *Case) ResourceKind() (policy.Kind, error) {
 	switch c.Policies.ResourceKind {
 	case "trust":
 		return policy.Trust, nil
@@ -236,8 +260,9 @@ func (c *Case) resourceKind() (policy.Kind, error) {
 
 // builder compiles documents and keeps the first error.
 type builder struct {
-	ev  *Evaluator
-	err error
+	ev    *Evaluator
+	names map[string]string
+	err   error
 }
 
 func (b *builder) list(k policy.Kind, name string, docs []json.RawMessage) []*policy.Policy {
@@ -257,6 +282,9 @@ func (b *builder) list(k policy.Kind, name string, docs []json.RawMessage) []*po
 func (b *builder) policy(k policy.Kind, name string, doc json.RawMessage) *policy.Policy {
 	if len(doc) == 0 || string(doc) == "null" || b.err != nil {
 		return nil
+	}
+	if other := b.names[name]; other != "" {
+		name = other
 	}
 	key := fmt.Sprintf("%d %s %s", k, name, doc)
 	if p := b.ev.compiled[key]; p != nil {

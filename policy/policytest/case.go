@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/ostiary-iam/ostiary/policy"
 	"github.com/ostiary-iam/ostiary/policy/batch"
 )
 
@@ -36,6 +35,9 @@ func (r *runner) question(o *Outcome, text string) (right string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if x.Disagreement != nil {
+		return "", fmt.Errorf("a defect of the engine, please report it: %w", x.Disagreement)
+	}
 	got := batch.NewResult(x)
 	have := map[string]string{"expect": got.Decision + " " + got.Layer,
 		"statements": strings.Join(statements(got), " "), "missing": strings.Join(got.Missing, " ")}
@@ -48,7 +50,7 @@ func (r *runner) question(o *Outcome, text string) (right string, err error) {
 		o.Want, o.Got = name+": "+wanted, name+": "+have[name]
 		o.Problem = fmt.Sprintf("%s: %s, want %s", name, have[name], wanted)
 		var b strings.Builder
-		if err := explain(&b, x); err != nil {
+		if err := x.WriteText(&b); err != nil {
 			return "", err
 		}
 		o.Explanation = b.String()
@@ -239,10 +241,4 @@ func parsePrincipal(text string) (map[string]any, error) {
 		}
 	}
 	return p, nil
-}
-
-// explain writes how a decision came about.
-func explain(b *strings.Builder, x *policy.Explanation) error {
-	fmt.Fprintf(b, "statements %v, missing %q\n", statements(batch.NewResult(x)), x.Missing)
-	return nil
 }
