@@ -392,3 +392,91 @@ func TestDenialsOfRolesTellNothing(t *testing.T) {
 		w.denied(err, "caller", "iam:GetPolicy", "policy "+arn)
 	}
 }
+
+// TestStaleGrants: as TestStaleDecision, for what decisions rely on here: a role's or user's boundary, the tags of a policy,
+// and the default version of a policy that allows.
+func TestStaleGrants(t *testing.T) {
+	ctx := t.Context()
+	put := func(c *sdk.Client) error {
+		_, err := c.PutRolePolicy(ctx, &sdk.PutRolePolicyInput{RoleName: aws.String("worker"), PolicyName: aws.String("new"), PolicyDocument: &allowNothing})
+		return err
+	}
+	bounded := func(*world) statement {
+		return allow("iam:*", "*").when("StringEquals", "iam:PermissionsBoundary", readOnly)
+	}
+	for name, c := range map[string]struct {
+		allowed func(*world) statement
+		behind  func(*world, *directory.Tx) error // what the caller's node does not know
+		do      func(*world, *sdk.Client) error
+	}{
+		"a role's boundary taken away": {bounded,
+			func(w *world, tx *directory.Tx) error {
+				return tx.DeleteBoundary(directory.OfRole(w.account, "worker"))
+			},
+			func(_ *world, c *sdk.Client) error { return put(c) }},
+		"a user's boundary replaced": {bounded,
+			func(w *world, tx *directory.Tx) error {
+				return tx.PutBoundary(directory.OfUser(w.account, "target"), administrator)
+			},
+			func(_ *world, c *sdk.Client) error {
+				_, err := c.AttachUserPolicy(ctx, &sdk.AttachUserPolicyInput{UserName: aws.String("target"), PolicyArn: aws.String(administrator)})
+				return err
+			}},
+		"a role made again without its boundary": {bounded,
+			func(w *world, tx *directory.Tx) error {
+				t := directory.OfRole(w.account, "worker")
+				err := tx.DetachPolicy(t, w.arn("policy/team/plan"))
+				if err == nil {
+					err = tx.DeleteInlinePolicy(t, "one")
+				}
+				if err == nil {
+					err = tx.DeleteRole(w.account, "worker")
+				}
+				if err == nil {
+					_, err = tx.CreateRole(w.account, directory.NewRole{Name: "worker", Path: "/team/", Trust: trustNobody})
+				}
+				return err
+			},
+			func(_ *world, c *sdk.Client) error { return put(c) }},
+		"a policy tagged": {
+			func(*world) statement {
+				return allow("iam:*", "*").when("StringEquals", "aws:ResourceTag/color", "blue")
+			},
+			func(w *world, tx *directory.Tx) error {
+				return tx.UntagPolicy(w.account, w.arn("policy/team/plan"), []string{"color"})
+			},
+			func(w *world, c *sdk.Client) error {
+				_, err := c.CreatePolicyVersion(ctx, &sdk.CreatePolicyVersionInput{PolicyArn: aws.String(w.arn("policy/team/plan")), PolicyDocument: &allowNothing})
+				return err
+			}},
+		"another default version": {
+			func(*world) statement { return allow("sts:*", "*") },
+			func(w *world, tx *directory.Tx) error {
+				return tx.SetDefaultVersion(w.account, w.arn("policy/power"), 2)
+			},
+			func(_ *world, c *sdk.Client) error { return put(c) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.scene()
+			caller := w.user("caller", c.allowed(w))
+			w.make(func(tx *directory.Tx) error {
+				_, err := tx.CreatePolicy(w.account, directory.NewPolicy{Name: "power", Document: document(allow("iam:PutRolePolicy", "*"))})
+				if err == nil {
+					_, err = tx.CreatePolicyVersion(w.account, w.arn("policy/power"), allowNothing, false)
+				}
+				if err == nil && name == "another default version" {
+					err = tx.AttachPolicy(directory.OfUser(w.account, "caller"), w.arn("policy/power"))
+				}
+				return err
+			})
+			w.store.behind(func() { w.commit(func(tx *directory.Tx) error { return c.behind(w, tx) }) })
+			if err := c.do(w, caller); err == nil || !strings.Contains(err.Error(), "AccessDenied: ") {
+				t.Errorf("got %v, want AccessDenied", err)
+			}
+			if !w.store.asked {
+				t.Error("nobody asked for the newest state: the test proves nothing")
+			}
+		})
+	}
+}
