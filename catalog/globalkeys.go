@@ -15,6 +15,7 @@ var globalKeys = sortKeys([]*Key{
 	{Name: "aws:PrincipalArn", Type: ARNKey},
 	{Name: "aws:PrincipalAccount", Type: StringKey},
 	{Name: "aws:PrincipalOrgID", Type: StringKey},
+	{Name: "aws:PrincipalOrgMasterAccountId", Type: StringKey}, // on no page, but in AWS's managed policies
 	{Name: "aws:PrincipalOrgPaths", Type: StringKey, Multi: true},
 	{Name: "aws:PrincipalTag/${TagKey}", Type: StringKey},
 	{Name: "aws:PrincipalIsAWSService", Type: BoolKey},
@@ -53,7 +54,8 @@ var globalKeys = sortKeys([]*Key{
 	{Name: "aws:CalledViaFirst", Type: StringKey},
 	{Name: "aws:CalledViaLast", Type: StringKey},
 	{Name: "aws:CurrentTime", Type: DateKey},
-	{Name: "aws:EpochTime", Type: DateKey}, // numeric operators work as well
+	{Name: "aws:EpochTime", Type: DateKey},          // numeric operators work as well
+	{Name: "aws:IsMcpServiceAction", Type: BoolKey}, // on no page, but in AWS's managed policies
 	{Name: "aws:Referer", Type: StringKey},
 	{Name: "aws:RequestedRegion", Type: StringKey},
 	{Name: "aws:RequestTag/${TagKey}", Type: StringKey},
