@@ -27,7 +27,7 @@ var forbidden = []struct {
 	{from: "policy/...", never: []string{"internal/..."}, because: "others embed it; it must be auditable alone"},
 	{from: "sigv4", never: []string{"internal/..."}, because: "others embed it; it must be auditable alone"},
 	{from: "catalog", never: []string{"internal/..."}, because: "others embed it; it must be auditable alone"},
-	{from: "...", never: []string{"internal/store/bolt"}, except: []string{"internal/node", "internal/testenv", "internal/store/storetest", "internal/store/bolt"},
+	{from: "...", never: []string{"internal/store/bolt"}, except: []string{"internal/node", "internal/store/bolt"},
 		because: "the engine is chosen once"},
 	{from: "internal/authorizer", never: []string{"internal/directory", "internal/wire", "net/http"},
 		because: "the hot path writes nothing and parses no forms"},
@@ -48,6 +48,7 @@ var alone = map[string][]string{
 	"arn": nil, "arn/glob": nil, "sigv4": nil, "catalog": nil, "ostiarytest": nil,
 	"policy":            {"github.com/go-json-experiment/json/jsontext"},
 	"policy/batch":      {"github.com/go-json-experiment/json/jsontext"},
+	"policy/lint":       nil,
 	"policy/lint":       nil,
 	"policy/policytest": {"golang.org/x/tools/txtar", "github.com/rogpeppe/go-internal/txtar"},
 }
@@ -121,20 +122,9 @@ func TestImports(t *testing.T) {
 		}
 		for _, e := range slices.Concat(row.except, row.never) {
 			ours := !strings.Contains(strings.SplitN(e, "/", 2)[0], ".") && e != "net/http"
-			if ours && !slices.ContainsFunc(all, func(p listed) bool { return matches(e, strings.TrimPrefix(p.ImportPath, module)) }) && !planned[e] {
+			if ours && !slices.ContainsFunc(all, func(p listed) bool { return matches(e, strings.TrimPrefix(p.ImportPath, module)) }) {
 				t.Errorf("the row from %s names %s, which does not exist", row.from, e)
 			}
-		}
-	}
-}
-
-// planned names packages that the design has room for and that are not built yet. A name that exists now must leave.
-var planned = map[string]bool{"policy/lint": true}
-
-func TestPlannedPackagesAreNotBuilt(t *testing.T) {
-	for _, p := range packages(t) {
-		if name := strings.TrimPrefix(p.ImportPath, module); planned[name] {
-			t.Errorf("%s exists: take it out of the planned list", name)
 		}
 	}
 }
