@@ -24,20 +24,25 @@ type archive struct {
 // split takes an archive apart.
 func split(text string) (*archive, error) {
 	a := &archive{}
-	n := 0
-	for line := range strings.Lines(text) {
-		n++
-		trimmed := strings.TrimRight(line, "\r\n")
-		switch {
-		case strings.HasPrefix(trimmed, "-- ") && strings.HasSuffix(trimmed, " --") && len(trimmed) > 6:
-			a.files = append(a.files, file{name: strings.TrimSpace(trimmed[3 : len(trimmed)-3]), line: n})
-			a.headers = append(a.headers, line)
-		case len(a.files) > 0:
-			a.files[len(a.files)-1].text += line
-		default:
-			a.comment += line
+	number, offset, begin := 0, 0, 0
+	end := func() { // of the comment or the file that began at begin
+		if n := len(a.files); n > 0 {
+			a.files[n-1].text = text[begin:offset]
+		} else {
+			a.comment = text[begin:offset]
 		}
 	}
+	for line := range strings.Lines(text) {
+		number++
+		if trimmed := strings.TrimRight(line, "\r\n"); strings.HasPrefix(trimmed, "-- ") && strings.HasSuffix(trimmed, " --") && len(trimmed) > 6 {
+			end()
+			a.files = append(a.files, file{name: strings.TrimSpace(trimmed[3 : len(trimmed)-3]), line: number})
+			a.headers = append(a.headers, line)
+			begin = offset + len(line)
+		}
+		offset += len(line)
+	}
+	end()
 	if len(a.files) == 0 {
 		return nil, errors.New("no files in the archive")
 	}
