@@ -12,9 +12,10 @@ import (
 var types = map[policy.PrincipalType]string{policy.User: "user", policy.Root: "root", policy.AssumedRole: "assumed-role", policy.FederatedUser: "federated-user",
 	policy.WebIdentity: "web-identity", policy.SAML: "saml", policy.ServicePrincipal: "service", policy.Anonymous: "anonymous"}
 
-// Archive writes the case as package policytest reads it, with the given expectation. Values that the format cannot hold, such as
-// text that is no UTF-8 or begins with a space, come in Go's notation and have to be repaired by hand.
-func (c *Case) Archive(name, expect string) string {
+// Archive writes the case as package policytest reads it, with the given expectation. What the format cannot hold has to be
+// repaired by hand: text that is no UTF-8 or begins with a space comes in Go's notation, and the ARN of a holder of a provider's token is
+// left out.
+func (c *Case) Archive(title, expect string) string {
 	var b strings.Builder
 	c.Documents(func(name string, _ policy.Kind, d *policy.Document) {
 		text, err := d.MarshalJSON()
@@ -32,14 +33,16 @@ func (c *Case) Archive(name, expect string) string {
 		b.WriteString("# an empty list of session policies was passed\n")
 	}
 	r := &c.Request
-	fmt.Fprintf(&b, "-- case %s --\nprincipal: %s", name, types[r.Principal.Type])
+	fmt.Fprintf(&b, "-- case %s --\nprincipal: %s", title, types[r.Principal.Type])
 	p := &r.Principal
-	for _, name := range []string{p.ARN, p.Service} {
-		if name != "" {
-			fmt.Fprintf(&b, " %s", plain(name))
-		}
+	name, provider := p.ARN+p.Service, p.Provider
+	if p.Type == policy.WebIdentity || p.Type == policy.SAML {
+		name, provider = provider, ""
 	}
-	for _, a := range [][2]string{{"id", p.UniqueID}, {"account", p.Account}, {"role", p.RoleARN}, {"issuer", p.IssuerUserARN}, {"provider", p.Provider}} {
+	if name != "" {
+		fmt.Fprintf(&b, " %s", plain(name))
+	}
+	for _, a := range [][2]string{{"id", p.UniqueID}, {"account", p.Account}, {"role", p.RoleARN}, {"issuer", p.IssuerUserARN}, {"provider", provider}} {
 		if a[1] != "" {
 			fmt.Fprintf(&b, " %s=%s", a[0], plain(a[1]))
 		}
@@ -51,9 +54,9 @@ func (c *Case) Archive(name, expect string) string {
 	if r.ResourceAccount != "" {
 		fmt.Fprintf(&b, "account: %s\n", r.ResourceAccount)
 	}
-	for _, k := range c.Keys {
-		fmt.Fprintf(&b, "context: %s =", k.Name)
-		for i, v := range k.Values {
+	for name, values := range c.Question(nil).Context.All() {
+		fmt.Fprintf(&b, "context: %s =", name)
+		for i, v := range values {
 			if i > 0 {
 				b.WriteString(" |")
 			}

@@ -226,7 +226,11 @@ func (g *Generator) Case() *Case {
 	g.c = &Case{}
 	g.world()
 	c := g.c
-	for range pick(g, 0, 1, 1, 1, 2, 2, 3) {
+	policies := pick(g, 0, 1, 1, 1, 2, 2, 3)
+	if g.chance(1) {
+		policies = 12
+	}
+	for range policies {
 		c.Identity = append(c.Identity, g.document(policy.Identity))
 	}
 	if asks := c.asksForRole(); asks && g.chance(85) {
@@ -285,7 +289,11 @@ func (g *Generator) document(k policy.Kind) *policy.Document {
 		d.Version = policy.Version2012
 	}
 	g.vars = d.Version == policy.Version2012
-	for i := range pick(g, 1, 1, 2, 2, 3, 4) {
+	statements := pick(g, 1, 1, 2, 2, 3, 4)
+	if g.IntN(1000) < 3 {
+		statements = 40 + g.IntN(120) // as many as make an index worth while
+	}
+	for i := range statements {
 		st := g.legal(k, g.effect(k))
 		if g.chance(20) {
 			st.Sid = &policy.Value{Text: "S" + strconv.Itoa(i)}
