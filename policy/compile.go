@@ -53,15 +53,19 @@ type statement struct {
 	conditions   []condition
 }
 
-// text is a string of a policy, ready to be compared: a literal, or a pattern with the variables for its slots.
+// text is a string of a policy, ready to be compared: a literal, a literal and a final star, or a pattern.
 type text struct {
-	literal string
-	pattern *glob.Pattern // nil: literal
-	vars    []variable
-	folded  []glob.Token // for comparisons without case: the tokens; pattern is nil
-	lead    string       // of a pattern: the literal text it begins with
-	all     bool         // of a pattern: it matches whatever begins with lead
-	body    string       // of a pattern with a wildcard or slot in front of it: the literal text behind its fifth colon
+	lead    string        // the literal, or the literal text that a pattern begins with
+	pattern *glob.Pattern // nil: a literal, lead and whatever follows, or parts.folded
+	parts   *textParts    // nil: none of these
+	all     bool          // lead and whatever follows match
+}
+
+// textParts is what few texts have.
+type textParts struct {
+	vars   []variable   // for the slots
+	folded []glob.Token // for comparisons without case
+	body   string       // of a pattern with a wildcard or slot in front of it: the literal text behind its fifth colon
 	// Of a pattern with a slot behind its lead, or at its front: slotted, the literal text behind it, and what is open then.
 	slotted    bool
 	behindKind candidateKind
@@ -72,19 +76,24 @@ type text struct {
 type condition struct {
 	op        operator
 	effect    Effect // of the statement: what to do where AWS defines nothing
+	anyARN    bool   // ArnLike *
+	malformed bool   // an ARN pattern that no ARN can match
+	yes, no   bool   // Bool, Null: which values are listed
+	absent    bool   // the outcome if the key is absent
 	key       keyRef
-	texts     []text
+	texts     []text              // of the string and ARN operators
 	exact     map[string]struct{} // StringEquals with many literals: these, and texts has the others
-	anyARN    bool                // ArnLike *
-	malformed bool                // an ARN pattern that no ARN can match
-	numbers   []number
-	dates     []instant
-	ranges    []netip.Prefix
-	binaries  [][]byte
-	integers  []int64 // numbers, if all are such
-	spans     []span  // in place of many ranges
-	yes, no   bool    // Bool, Null: which values are listed
-	absent    bool    // the outcome if the key is absent
+	*scalars                      // of the operators on numbers, dates, bytes and addresses; nil for others
+}
+
+// scalars are the values of a condition that are not text.
+type scalars struct {
+	numbers  []number
+	integers []int64 // numbers, if all are such
+	dates    []instant
+	binaries [][]byte
+	ranges   []netip.Prefix
+	spans    []span // in place of many ranges
 }
 
 // manyLiterals is the number of literals from which on a hash set is used.
@@ -144,18 +153,36 @@ func compileStatement(src *Statement, vars, aliases bool) statement {
 func compileText(s string, wild, vars bool, mode glob.Mode) text {
 	t, _ := parseTemplate(s, wild, vars)
 	if lit, ok := t.literal(); ok {
-		return text{literal: lit}
+		return text{lead: lit}
 	}
 	p := glob.Compile(t.tokens, mode)
-	out := text{pattern: p, vars: t.vars, lead: p.Lead(), all: p.AllAfterLead(), body: bodyOf(t.tokens)}
+	if p.AllAfterLead() {
+		return text{lead: p.Lead(), all: true}
+	}
+	parts := textParts{vars: t.vars, body: bodyOf(t.tokens)}
 	if mode == glob.Segments {
-		out.findSlot(t.tokens)
+		parts.findSlot(t.tokens)
+	}
+	out := text{pattern: p, lead: p.Lead()}
+	if len(parts.vars) > 0 || parts.body != "" {
+		out.parts = &parts
 	}
 	return out
 }
 
+// literal reports whether t is a literal and nothing else.
+func (t *text) literal() bool { return t.pattern == nil && t.parts == nil && !t.all }
+
+// variables returns the number of variables.
+func (t *text) variables() int {
+	if t.parts == nil {
+		return 0
+	}
+	return len(t.parts.vars)
+}
+
 // findSlot fills in what is known of a pattern with a slot behind its lead, or at its front.
-func (t *text) findSlot(tokens []glob.Token) {
+func (t *textParts) findSlot(tokens []glob.Token) {
 	if tokens[0].Kind == glob.Literal {
 		tokens = tokens[1:]
 	}
@@ -200,6 +227,10 @@ func bodyOf(tokens []glob.Token) string {
 
 func compileTest(op operator, t Test, effect Effect, vars bool) condition {
 	c := condition{op: op, effect: effect, key: newKeyRef(t.Key.Text)}
+	switch op.family {
+	case familyNumeric, familyDate, familyBinary, familyIP:
+		c.scalars = &scalars{}
+	}
 	for _, v := range t.Values {
 		switch op.family {
 		case familyString:
@@ -233,11 +264,14 @@ func compileTest(op operator, t Test, effect Effect, vars bool) condition {
 // finish prepares what comparisons need once all values are there.
 func (c *condition) finish() {
 	c.absent = c.ifAbsent()
-	if len(c.integers) < len(c.numbers) {
-		c.integers = nil
-	}
 	if c.op.family == familyString && c.op.compare != equalFold && len(c.texts) > manyLiterals {
 		c.hashLiterals()
+	}
+	if c.scalars == nil {
+		return
+	}
+	if len(c.integers) < len(c.numbers) {
+		c.integers = nil
 	}
 	if len(c.ranges) > manyLiterals {
 		c.spans, c.ranges = spansOf(c.ranges), nil
@@ -247,7 +281,7 @@ func (c *condition) finish() {
 func (c *condition) addString(s string, vars bool) {
 	if c.op.compare == equalFold {
 		t, _ := parseTemplate(s, false, vars)
-		c.texts = append(c.texts, text{folded: t.tokens, vars: t.vars})
+		c.texts = append(c.texts, text{parts: &textParts{folded: t.tokens, vars: t.vars}})
 		return
 	}
 	c.texts = append(c.texts, compileText(s, c.op.wildcards(), vars, glob.Plain))
@@ -260,7 +294,7 @@ func (c *condition) addARN(s string, vars bool) {
 		return
 	}
 	t := compileText(s, true, vars, glob.Components)
-	if len(t.vars) == 0 && strings.Count(s, ":") < 5 {
+	if t.variables() == 0 && strings.Count(s, ":") < 5 {
 		c.malformed = true
 		return
 	}
@@ -270,9 +304,10 @@ func (c *condition) addARN(s string, vars bool) {
 func (c *condition) hashLiterals() {
 	c.exact = map[string]struct{}{}
 	c.texts = slices.DeleteFunc(c.texts, func(t text) bool {
-		if t.pattern == nil {
-			c.exact[t.literal] = struct{}{}
+		if !t.literal() {
+			return false
 		}
-		return t.pattern == nil
+		c.exact[t.lead] = struct{}{}
+		return true
 	})
 }

@@ -101,11 +101,13 @@ func (e *evaluator) resource(st *statement) bool {
 // text compares a string of the policy with a value. resolved is false when a variable has no value; then hit is false too.
 func (e *evaluator) text(t *text, value string) (hit, resolved bool) {
 	switch {
-	case t.folded != nil:
-		return e.foldedText(t, value)
+	case t.all:
+		return strings.HasPrefix(value, t.lead), true
+	case t.pattern == nil && t.parts == nil:
+		return t.lead == value, true
 	case t.pattern == nil:
-		return t.literal == value, true
-	case len(t.vars) == 0:
+		return e.foldedText(t.parts, value)
+	case t.parts == nil || len(t.parts.vars) == 0:
 		return t.pattern.Match(value, nil), true
 	}
 	return e.slots(t, value, false)
@@ -116,41 +118,43 @@ func (e *evaluator) text(t *text, value string) (hit, resolved bool) {
 // Slices of this function's arrays are filled here and in no function that it calls: so the compiler can see that they need
 // not be allocated.
 func (e *evaluator) slots(t *text, value string, led bool) (hit, resolved bool) {
-	if len(t.vars) > 2 {
+	vars := t.parts.vars
+	if len(vars) > 2 {
 		return e.manySlots(t, value, led)
 	}
 	var values [2]string
 	var room [2][textRoom]byte
 	resolved = true
-	for i := range t.vars {
-		v, ok := e.resolve(&t.vars[i], room[i][:0])
+	for i := range vars {
+		v, ok := e.resolve(&vars[i], room[i][:0])
 		values[i], resolved = v, resolved && ok
 	}
 	switch {
 	case !resolved:
 		return false, false
 	case led:
-		return t.pattern.MatchAfterLead(value, values[:len(t.vars)]), true
+		return t.pattern.MatchAfterLead(value, values[:len(vars)]), true
 	}
-	return t.pattern.Match(value, values[:len(t.vars)]), true
+	return t.pattern.Match(value, values[:len(vars)]), true
 }
 
 // manySlots is slots for many variables, apart so that the common case needs little stack.
 func (e *evaluator) manySlots(t *text, value string, led bool) (hit, resolved bool) {
+	vars := t.parts.vars
 	var values [maxVariables]string
 	var room [maxVariables][textRoom]byte
 	resolved = true
-	for i := range t.vars {
-		v, ok := e.resolve(&t.vars[i], room[i][:0])
+	for i := range vars {
+		v, ok := e.resolve(&vars[i], room[i][:0])
 		values[i], resolved = v, resolved && ok
 	}
 	switch {
 	case !resolved:
 		return false, false
 	case led:
-		return t.pattern.MatchAfterLead(value, values[:len(t.vars)]), true
+		return t.pattern.MatchAfterLead(value, values[:len(vars)]), true
 	}
-	return t.pattern.Match(value, values[:len(t.vars)]), true
+	return t.pattern.Match(value, values[:len(vars)]), true
 }
 
 // resolve returns what a variable stands for; room is for text that is not there yet. Only a key with exactly one value can be a
@@ -171,7 +175,7 @@ func (e *evaluator) resolve(v *variable, room []byte) (value string, ok bool) {
 }
 
 // foldedText compares without regard to letter case, character by character through literals and variables.
-func (e *evaluator) foldedText(t *text, value string) (hit, resolved bool) {
+func (e *evaluator) foldedText(t *textParts, value string) (hit, resolved bool) {
 	if len(t.vars) == 0 {
 		return e.foldedTokens(t, value, nil), true
 	}
@@ -188,7 +192,7 @@ func (e *evaluator) foldedText(t *text, value string) (hit, resolved bool) {
 	return e.foldedTokens(t, value, buf[:]), true
 }
 
-func (e *evaluator) foldedTokens(t *text, value string, slots []string) bool {
+func (e *evaluator) foldedTokens(t *textParts, value string, slots []string) bool {
 	for _, token := range t.folded {
 		part := token.Text
 		if token.Kind == glob.Slot {

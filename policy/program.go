@@ -364,11 +364,11 @@ func (b *builder) slots(list []keyed) []keyed {
 	var behind [][]keyed
 	var out, heads []keyed
 	for _, k := range list {
-		if k.text == nil || !k.text.slotted {
+		if k.text == nil || k.text.parts == nil || !k.text.parts.slotted {
 			out = append(out, k)
 			continue
 		}
-		v := &k.text.vars[0]
+		v := &k.text.parts.vars[0]
 		p := place{key: k.key, head: v.key.head, tail: v.key.tail, def: "'" + v.def}
 		if !v.hasDefault {
 			p.def = ""
@@ -380,7 +380,7 @@ func (b *builder) slots(list []keyed) []keyed {
 			heads = append(heads, keyed{key: k.key, candidate: candidate{kind: behindSlot, text: k.text}})
 			behind = append(behind, nil)
 		}
-		k.key, k.kind = k.text.behind, k.text.behindKind
+		k.key, k.kind = k.text.parts.behind, k.text.parts.behindKind
 		behind[i] = append(behind[i], k)
 	}
 	for i := range heads {
@@ -420,22 +420,22 @@ func (st *statement) candidates(n int32) (leads, bodies []keyed) {
 	case st.notResource:
 		c.kind = wholeElement
 		return []keyed{{candidate: c}}, nil
-	case st.anyResource || slices.ContainsFunc(st.resources, func(t text) bool { return t.pattern != nil && t.lead == "" && t.all }):
+	case st.anyResource || slices.ContainsFunc(st.resources, func(t text) bool { return t.all && t.lead == "" }):
 		return []keyed{{candidate: c}}, nil
 	}
 	for i := range st.resources {
 		t := &st.resources[i]
 		c.text = t
 		switch {
-		case t.pattern == nil:
-			c.kind = wholeText
-			leads = append(leads, keyed{key: t.literal, candidate: c})
 		case t.all:
 			c.kind = afterLead
 			leads = append(leads, keyed{key: t.lead, candidate: c})
-		case t.body != "":
+		case t.pattern == nil:
+			c.kind = wholeText
+			leads = append(leads, keyed{key: t.lead, candidate: c})
+		case t.parts != nil && t.parts.body != "":
 			c.kind = fullPattern
-			bodies = append(bodies, keyed{key: t.body, candidate: c})
+			bodies = append(bodies, keyed{key: t.parts.body, candidate: c})
 		default:
 			c.kind = fullPattern
 			leads = append(leads, keyed{key: t.lead, candidate: c})

@@ -183,7 +183,7 @@ func (s *scan) candidates(lo, hi int32, rest string, led bool) {
 // slot goes on behind the value of a variable.
 func (s *scan) slot(c *candidate, rest string) {
 	var room [textRoom]byte
-	v, ok := s.e.resolve(&c.text.vars[0], room[:0])
+	v, ok := s.e.resolve(&c.text.parts.vars[0], room[:0])
 	if ok && strings.HasPrefix(rest, v) {
 		s.walk(c.number, rest[len(v):], true)
 	}
@@ -197,14 +197,14 @@ func (s *scan) resource(c *candidate, st *statement, rest string, led bool) bool
 		if led {
 			return rest == ""
 		}
-		return e.r.Resource == t.literal
+		return e.r.Resource == t.lead
 	case afterLead:
 		return led || strings.HasPrefix(e.r.Resource, t.lead)
 	case fullPattern:
 		if !led && !strings.HasPrefix(e.r.Resource, t.lead) {
 			return false
 		}
-		if len(t.vars) > 0 {
+		if t.variables() > 0 {
 			hit, _ := e.slots(t, e.r.Resource, true)
 			return hit
 		}
