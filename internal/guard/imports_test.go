@@ -49,7 +49,6 @@ var alone = map[string][]string{
 	"policy":            {"github.com/go-json-experiment/json/jsontext"},
 	"policy/batch":      {"github.com/go-json-experiment/json/jsontext"},
 	"policy/lint":       nil,
-	"policy/lint":       nil,
 	"policy/policytest": {"golang.org/x/tools/txtar", "github.com/rogpeppe/go-internal/txtar"},
 }
 
