@@ -39,7 +39,8 @@ func (s *statement) checkActions() {
 		if !ok || s.names.texts[j] == text && j > i {
 			continue
 		}
-		s.report(RedundantAction, Suggestion, s.actions[i].Value, s.actions[i].path, twice(s.actions[i].Text, s.actions[j].Text), "Remove one of them.")
+		s.report(RedundantAction, Suggestion, s.actions[i].Value, s.actions[i].path,
+			twice(s.actions[i].Text, s.actions[j].Text), "Remove one of them.")
 	}
 }
 
@@ -69,7 +70,8 @@ func (s *statement) consequence() string {
 func (s *statement) unknownService(a *actionValue, prefix string) {
 	name := strings.ToLower(prefix)
 	if right, ok := otherNames[name]; ok {
-		s.report(InvalidServiceInAction, Error, a.Value, a.path, fmt.Sprintf("No service has the prefix %s; the prefix is %s.", prefix, right),
+		s.report(InvalidServiceInAction, Error, a.Value, a.path,
+			fmt.Sprintf("No service has the prefix %s; the prefix is %s.", prefix, right),
 			s.consequence()+fmt.Sprintf("Write %s:%s.", right, a.Text[len(prefix)+1:]))
 		return
 	}
@@ -80,9 +82,11 @@ func (s *statement) unknownService(a *actionValue, prefix string) {
 		s.report(InvalidServiceInAction, Warning, a.Value, a.path, message,
 			s.consequence()+"Check the spelling; leave it if the service is your own, retired or newer than the reference.")
 	case misspelt(name, distance):
-		s.report(InvalidServiceInAction, Error, a.Value, a.path, message+" Did you mean "+best+"?", s.consequence()+fmt.Sprintf("Write %s%s.", best, a.Text[len(prefix):]))
+		s.report(InvalidServiceInAction, Error, a.Value, a.path,
+			message+" Did you mean "+best+"?", s.consequence()+fmt.Sprintf("Write %s%s.", best, a.Text[len(prefix):]))
 	default:
-		s.report(InvalidServiceInAction, Warning, a.Value, a.path, message+" Did you mean "+best+"?", s.consequence()+"Check the spelling.")
+		s.report(InvalidServiceInAction, Warning, a.Value, a.path,
+			message+" Did you mean "+best+"?", s.consequence()+"Check the spelling.")
 	}
 }
 

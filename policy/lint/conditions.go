@@ -55,10 +55,12 @@ func (s *statement) checkConditions() {
 			continue
 		}
 		if len(c.Tests) == 0 {
-			s.report(EmptyCondition, Suggestion, c.Operator, path, "The condition compares nothing.", "Remove the operator, or give it a key.")
+			s.report(EmptyCondition, Suggestion, c.Operator, path,
+				"The condition compares nothing.", "Remove the operator, or give it a key.")
 		}
 		if op.family == "Null" && op.set != "" {
-			s.report(NullWithQualifier, Suggestion, c.Operator, path, op.set+" with Null is always true, or always false.", "Write Null alone.")
+			s.report(NullWithQualifier, Suggestion, c.Operator, path,
+				op.set+" with Null is always true, or always false.", "Write Null alone.")
 		}
 		for i := range c.Tests {
 			t := &c.Tests[i]
@@ -131,22 +133,28 @@ func (s *statement) checkKey(op operator, k *catalog.Key, t *policy.Test, path s
 		if s.Effect == policy.Deny {
 			never = "always denies"
 		}
-		s.report(MissingQualifier, severity, t.Key, path, fmt.Sprintf("%s may have several values, and %s compares one: AWS leaves the result open; here a request with several values the statement %s.", k.Name, op.base, never),
+		s.report(MissingQualifier, severity, t.Key, path,
+			fmt.Sprintf("%s may have several values, and %s compares one: AWS leaves the result open; here a request with several values the statement %s.", k.Name, op.base, never),
 			fmt.Sprintf("Write ForAnyValue:%s (one of the values must match) or ForAllValues:%s (all of them; also true when there are none).", op.text, op.text))
 	case !k.Multi && op.set == "ForAllValues":
 		severity, remedy := SecurityWarning, fmt.Sprintf("Write %s without ForAllValues:.", strings.TrimPrefix(op.text, "ForAllValues:"))
 		if s.Effect == policy.Deny {
 			severity = Warning
 		}
-		s.report(ForAllValuesSingle, severity, t.Key, path, fmt.Sprintf("%s has one value, and ForAllValues is also true when the key is absent.", k.Name), remedy)
+		s.report(ForAllValuesSingle, severity, t.Key, path,
+			fmt.Sprintf("%s has one value, and ForAllValues is also true when the key is absent.", k.Name), remedy)
 	case !k.Multi && op.set == "ForAnyValue":
-		s.report(ForAnyValueSingle, Warning, t.Key, path, k.Name+" has one value, so ForAnyValue has no purpose.", fmt.Sprintf("Write %s without ForAnyValue:.", strings.TrimPrefix(op.text, "ForAnyValue:")))
+		s.report(ForAnyValueSingle, Warning, t.Key, path,
+			k.Name+" has one value, so ForAnyValue has no purpose.",
+			fmt.Sprintf("Write %s without ForAnyValue:.", strings.TrimPrefix(op.text, "ForAnyValue:")))
 	case k.Multi && op.set == "ForAllValues" && s.Effect == policy.Allow && !s.requires(t.Key.Text):
 		severity, what := SecurityWarning, "the statement also allows requests without "+k.Name
 		if k.Name == "aws:TagKeys" {
 			severity, what = Suggestion, "the statement also allows requests without any tags"
 		}
-		s.report(ForAllValuesNoNull, severity, t.Key, path, "ForAllValues is true when the key is absent: "+what+".", fmt.Sprintf(`Add "Null": {"%s": "false"}, if the key must be there.`, t.Key.Text))
+		s.report(ForAllValuesNoNull, severity, t.Key, path,
+			"ForAllValues is true when the key is absent: "+what+".",
+			fmt.Sprintf(`Add "Null": {"%s": "false"}, if the key must be there.`, t.Key.Text))
 	}
 	s.checkType(op, k, t, path)
 }
@@ -176,11 +184,14 @@ var families = map[catalog.KeyType][]string{
 func (s *statement) checkType(op operator, k *catalog.Key, t *policy.Test, path string) {
 	suits := families[k.Type]
 	if !slices.Contains(suits, op.family) && !(k.Name == "aws:EpochTime" && op.family == "Numeric") {
-		s.report(TypeMismatch, Warning, t.Key, path, fmt.Sprintf("%s is of type %v, and %s compares another.", k.Name, k.Type, op.base), fmt.Sprintf("Use an operator of the family %s.", suits[0]))
+		s.report(TypeMismatch, Warning, t.Key, path,
+			fmt.Sprintf("%s is of type %v, and %s compares another.", k.Name, k.Type, op.base),
+			fmt.Sprintf("Use an operator of the family %s.", suits[0]))
 		return
 	}
 	if k.Type == catalog.ARNKey && strings.HasSuffix(op.base, "Like") && op.family == "String" {
-		s.report(StringLikeWithARN, Warning, t.Key, path, fmt.Sprintf("%s is an ARN: with %s a star also matches colons, and so other fields of the ARN.", k.Name, op.base),
+		s.report(StringLikeWithARN, Warning, t.Key, path,
+			fmt.Sprintf("%s is an ARN: with %s a star also matches colons, and so other fields of the ARN.", k.Name, op.base),
 			"Use "+strings.Replace(op.text, "String", "Arn", 1)+", which compares field by field.")
 	}
 }
@@ -204,7 +215,8 @@ func (s *statement) togetherCarried(keys []policy.Value) {
 	for _, k := range keys {
 		texts = append(texts, k.Text)
 	}
-	s.report(KeyWithoutAction, Warning, keys[0], s.path+".Condition", fmt.Sprintf("No action of the statement carries all of %s, so the statement never applies.", names(texts)),
+	s.report(KeyWithoutAction, Warning, keys[0], s.path+".Condition",
+		fmt.Sprintf("No action of the statement carries all of %s, so the statement never applies.", names(texts)),
 		"Write a statement for the actions of each key.")
 }
 
@@ -239,7 +251,8 @@ func (s *statement) checkSourceIP() {
 // checkValues judges the values of a test by themselves.
 func (s *statement) checkValues(op operator, k *catalog.Key, t *policy.Test, path string) {
 	if len(t.Values) == 0 {
-		s.report(EmptyConditionValues, Suggestion, t.Key, path, "The list of values is empty.", "Give values, or remove the key.")
+		s.report(EmptyConditionValues, Suggestion, t.Key, path,
+			"The list of values is empty.", "Give values, or remove the key.")
 		return
 	}
 	seen := map[string]bool{}
@@ -255,9 +268,11 @@ func (s *statement) checkValues(op operator, k *catalog.Key, t *policy.Test, pat
 	}
 	switch {
 	case (op.family == "Bool" || op.family == "Null") && len(seen) > 1:
-		s.report(MultipleBoolean, Error, t.Values[1], path, "true and false together match whatever the key says.", "Keep one of them.")
+		s.report(MultipleBoolean, Error, t.Values[1], path,
+			"true and false together match whatever the key says.", "Keep one of them.")
 	case (op.family == "Numeric" || op.family == "Date") && len(seen) > 1 && strings.Contains(op.base, "Than"):
-		s.report(RedundantConditionValueNum, Suggestion, t.Values[1], path, fmt.Sprintf("Of several values of %s only the widest counts.", op.base), "Keep that one.")
+		s.report(RedundantConditionValueNum, Suggestion, t.Values[1], path,
+			fmt.Sprintf("Of several values of %s only the widest counts.", op.base), "Keep that one.")
 	}
 }
 
@@ -270,16 +285,21 @@ func (s *statement) checkValue(op operator, k *catalog.Key, v policy.Value, path
 		bare := strings.NewReplacer("${*}", "", "${?}", "").Replace(v.Text)
 		if strings.Contains(bare, "*") || strings.Contains(bare, "?") && !strings.Contains(bare, "://") {
 			like := strings.Replace(strings.Replace(strings.Replace(op.text, "EqualsIgnoreCase", "Equals", 1), "NotEquals", "NotLike", 1), "Equals", "Like", 1)
-			s.report(WildcardWithoutLike, Warning, v, path, fmt.Sprintf("%s compares * and ? as characters, not as wildcards.", op.base), "Use "+like+", if you meant wildcards.")
+			s.report(WildcardWithoutLike, Warning, v, path,
+				fmt.Sprintf("%s compares * and ? as characters, not as wildcards.", op.base),
+				"Use "+like+", if you meant wildcards.")
 		}
 	case "IpAddress":
 		p, err := netip.ParsePrefix(v.Text)
 		if err == nil && p.Masked() != p {
-			s.report(ImproveIPRange, Suggestion, v, path, fmt.Sprintf("The bits of %s behind the prefix do not count.", v.Text), "Write "+p.Masked().String()+".")
+			s.report(ImproveIPRange, Suggestion, v, path,
+				fmt.Sprintf("The bits of %s behind the prefix do not count.", v.Text), "Write "+p.Masked().String()+".")
 		}
 	case "Date":
 		if v.Text != "" && strings.Trim(v.Text, "0123456789.-") == "" && !strings.Contains(v.Text[1:], "-") && len(v.Text) > 4 {
-			s.report(InvalidDateValue, Warning, v, path, "Seconds since 1970 are hard to read and easy to get wrong.", "Write the date, such as 2030-01-31T00:00:00Z.")
+			s.report(InvalidDateValue, Warning, v, path,
+				"Seconds since 1970 are hard to read and easy to get wrong.",
+				"Write the date, such as 2030-01-31T00:00:00Z.")
 		}
 	}
 }

@@ -17,7 +17,8 @@ func FromErrors(err error) []Finding {
 	}
 	var out []Finding
 	for _, e := range list {
-		out = append(out, Finding{Code: grammarCode(e), Severity: Error, Pos: e.Pos, Path: e.Path, Message: sentence(e), Remedy: "AWS refuses the document: " + e.Msg})
+		out = append(out, Finding{Code: grammarCode(e), Severity: Error, Pos: e.Pos, Path: e.Path, Message: sentence(e),
+			Remedy: "AWS refuses the document: " + e.Msg})
 	}
 	return out
 }
@@ -28,7 +29,8 @@ func sentence(e *policy.SyntaxError) string {
 	if text == "" {
 		text = e.Msg
 	}
-	for begin, verb := range map[string]string{"is ": "", "must ": "", "belongs ": "", "names nobody": "", "holds ": "", "lacks ": "", "an empty ": "is ", "not allowed": "is "} {
+	for begin, verb := range map[string]string{"is ": "", "must ": "", "belongs ": "", "names nobody": "", "holds ": "", "lacks ": "",
+		"an empty ": "is ", "not allowed": "is "} {
 		if strings.HasPrefix(text, begin) && e.Path != "" {
 			text = e.Path[strings.LastIndexByte(e.Path, '.')+1:] + " " + verb + text
 			break

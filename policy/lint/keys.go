@@ -15,7 +15,8 @@ import (
 func (s *statement) key(name string, v policy.Value, path, where string) *catalog.Key {
 	prefix, rest, ok := strings.Cut(name, ":")
 	if !ok || prefix == "" || rest == "" {
-		s.report(InvalidConditionKeyFormat, Error, v, path, fmt.Sprintf("%s%s is no condition key: a key has the form service:name.", where, short(name)),
+		s.report(InvalidConditionKeyFormat, Error, v, path,
+			fmt.Sprintf("%s%s is no condition key: a key has the form service:name.", where, short(name)),
 			"Write the key with its service, such as aws:"+short(strings.Trim(name, ":"))+", if there is such a key.")
 		return nil
 	}
@@ -28,7 +29,7 @@ func (s *statement) key(name string, v policy.Value, path, where string) *catalo
 	if k, ok := s.ref.Key(name); ok {
 		return k
 	}
-	if strings.ContainsAny(prefix, "./") || s.exhausted || !strings.EqualFold(prefix, "aws") && !s.ref.KnowsKeyPrefix(prefix) && strings.Contains(name, "/") {
+	if strings.ContainsAny(prefix, "./") || s.exhausted || strings.Contains(name, "/") && !s.ref.KnowsKeyPrefix(prefix) {
 		return nil
 	}
 	s.unknownKey(prefix, name, v, path, where)
@@ -73,7 +74,9 @@ func (s *statement) unknownKey(prefix, name string, v policy.Value, path, where 
 	// A templated key without its part: aws:RequestTag.
 	for stem := range s.keyNames(prefix, true) {
 		if strings.EqualFold(strings.TrimRight(stem, "/:"), strings.TrimRight(name, "/:")) {
-			s.report(MissingTagKey, Error, v, path, fmt.Sprintf("%s%s lacks the part behind the slash.", where, short(name)), "Write "+stem+" and the tag's key, such as "+stem+"team.")
+			s.report(MissingTagKey, Error, v, path,
+				fmt.Sprintf("%s%s lacks the part behind the slash.", where, short(name)),
+				"Write "+stem+" and the tag's key, such as "+stem+"team.")
 			return
 		}
 	}
@@ -86,7 +89,8 @@ func (s *statement) unknownKey(prefix, name string, v policy.Value, path, where 
 				severity = Error
 			}
 		}
-		s.report(code, severity, v, path, message, s.neverThere()+"Check the spelling; leave it if the service is your own or retired.")
+		s.report(code, severity, v, path,
+			message, s.neverThere()+"Check the spelling; leave it if the service is your own or retired.")
 		return
 	} else if ok {
 		of = service.Name
@@ -94,7 +98,8 @@ func (s *statement) unknownKey(prefix, name string, v policy.Value, path, where 
 	best, distance := s.nearest(name, s.keyNames(prefix, false))
 	message := fmt.Sprintf("%s%s has no condition key %s%s.", where, of, short(name), s.asOf())
 	if best == "" {
-		s.report(code, Warning, v, path, message, s.neverThere()+"Check the spelling; leave it if the key is newer than the reference.")
+		s.report(code, Warning, v, path,
+			message, s.neverThere()+"Check the spelling; leave it if the key is newer than the reference.")
 		return
 	}
 	severity := Warning
@@ -155,10 +160,12 @@ func (s *statement) carried(k *catalog.Key, v policy.Value, path string) {
 	switch {
 	case s.exhausted:
 	case tag && s.Effect == policy.Deny:
-		s.report(DenyTagKey, SecurityWarning, v, path, fmt.Sprintf("None of the actions (of %s) carries %s, so a condition on it does not control them.", servicesOf(s.services), short(v.Text)),
+		s.report(DenyTagKey, SecurityWarning, v, path,
+			fmt.Sprintf("None of the actions (of %s) carries %s, so a condition on it does not control them.", servicesOf(s.services), short(v.Text)),
 			"Deny without this condition, or with a key that the actions carry.")
 	case tag:
-		s.report(AllowTagKey, Suggestion, v, path, fmt.Sprintf("None of the actions (of %s) carries %s, so a condition on it does not control them.", servicesOf(s.services), short(v.Text)),
+		s.report(AllowTagKey, Suggestion, v, path,
+			fmt.Sprintf("None of the actions (of %s) carries %s, so a condition on it does not control them.", servicesOf(s.services), short(v.Text)),
 			"Use a key that the actions carry, or put these actions into a statement without the condition.")
 	default:
 		s.report(KeyWithoutAction, Warning, v, path, fmt.Sprintf("No action of the statement carries %s.", short(v.Text)),
@@ -185,7 +192,8 @@ func (s *statement) checkVariables(v policy.Value, path string) {
 		return
 	}
 	if s.doc.EffectiveVersion() != policy.Version2012 {
-		s.report(VariableInVersion, Error, v, path, fmt.Sprintf("The policy's version is %s, in which ${ has no meaning: %s is taken literally.", s.doc.EffectiveVersion(), short(text)),
+		s.report(VariableInVersion, Error, v, path,
+			fmt.Sprintf("The policy's version is %s, in which ${ has no meaning: %s is taken literally.", s.doc.EffectiveVersion(), short(text)),
 			`State "Version": "2012-10-17".`)
 		return
 	}
@@ -203,7 +211,9 @@ func (s *statement) checkVariables(v policy.Value, path string) {
 			continue
 		}
 		if k := s.key(name, v, path, "In a variable: "); k != nil && k.Multi {
-			s.report(MultivaluedVariable, Warning, v, path, fmt.Sprintf("%s may have several values, and variables need one.", name), "Compare the key in the condition with ForAnyValue or ForAllValues.")
+			s.report(MultivaluedVariable, Warning, v, path,
+				fmt.Sprintf("%s may have several values, and variables need one.", name),
+				"Compare the key in the condition with ForAnyValue or ForAllValues.")
 		}
 	}
 }

@@ -190,7 +190,8 @@ var quotas = map[policy.Kind]struct {
 // document checks what belongs to no statement.
 func (l *linter) document() {
 	if l.doc.Version == "" {
-		l.reportAt(MissingVersion, Warning, policy.Position{}, "", "The policy states no Version, so it is read in the language of 2008, which knows no variables.",
+		l.reportAt(MissingVersion, Warning, policy.Position{}, "",
+			"The policy states no Version, so it is read in the language of 2008, which knows no variables.",
 			`Add "Version": "2012-10-17".`)
 	}
 	quota, ok := quotas[l.kind]
@@ -202,7 +203,8 @@ func (l *linter) document() {
 		return
 	}
 	if n := policy.Size(string(text)); n > quota.limit {
-		l.reportAt(quota.code, Warning, policy.Position{}, "", fmt.Sprintf("The policy has %d characters; policies of kind %v have at most %d.", n, l.kind, quota.limit),
+		l.reportAt(quota.code, Warning, policy.Position{}, "",
+			fmt.Sprintf("The policy has %d characters; policies of kind %v have at most %d.", n, l.kind, quota.limit),
 			"Split it into several policies, or write shorter patterns.")
 	}
 }

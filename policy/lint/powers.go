@@ -18,9 +18,11 @@ type power struct {
 
 var powers = []power{
 	{"iam:PassRole", "iam:PassedToService", SecurityWarning, "pass any role to any service, and so gain what the role may", [2][3]Code{
-		{PassRoleStar, PassRoleStarInAction, PassRoleStarNotAction}, {PassRoleNotResource, PassRoleStarInActionNotResource, PassRoleNotActionNotResource}}},
+		{PassRoleStar, PassRoleStarInAction, PassRoleStarNotAction},
+		{PassRoleNotResource, PassRoleStarInActionNotResource, PassRoleNotActionNotResource}}},
 	{"iam:CreateServiceLinkedRole", "iam:AWSServiceName", Warning, "create service-linked roles for any service", [2][3]Code{
-		{CreateSLRStar, CreateSLRStarInAction, CreateSLRStarNotAction}, {CreateSLRNotResource, CreateSLRStarInActionNotResource, CreateSLRNotActionNotResource}}},
+		{CreateSLRStar, CreateSLRStarInAction, CreateSLRStarNotAction},
+		{CreateSLRNotResource, CreateSLRStarInActionNotResource, CreateSLRNotActionNotResource}}},
 }
 
 // checkPowers finds far-reaching actions on all resources, and roles of any account.
@@ -51,13 +53,18 @@ func (s *statement) checkPowers() {
 			}
 			at = *wide
 		}
-		s.report(p.codes[where][how], p.severity, at, path, "The statement allows "+p.action+" on every role: whoever has it can "+p.what+".",
+		s.report(p.codes[where][how], p.severity, at, path,
+			"The statement allows "+p.action+" on every role: whoever has it can "+p.what+".",
 			"Name the roles in Resource, or add a condition on "+p.key+".")
 	}
 	if covered, _ := s.coversAction("sts:AssumeRole"); covered && !s.open {
 		for i, v := range s.Resources.Values {
-			if fields := strings.SplitN(v.Text, ":", 6); !s.Resources.Not && len(fields) == 6 && fields[2] == "iam" && strings.Trim(fields[4], "*?") == "" && strings.HasPrefix(fields[5], "role/") {
-				s.report(WildcardAccount, Warning, v, fmt.Sprintf("%s.Resource[%d]", s.path, i), "The caller may assume roles of that name in every account, also in one that a stranger made for it.", "Name the account.")
+			fields := strings.SplitN(v.Text, ":", 6)
+			if !s.Resources.Not && len(fields) == 6 && fields[2] == "iam" && strings.Trim(fields[4], "*?") == "" &&
+				strings.HasPrefix(fields[5], "role/") {
+				s.report(WildcardAccount, Warning, v, fmt.Sprintf("%s.Resource[%d]", s.path, i),
+					"The caller may assume roles of that name in every account, also in one that a stranger made for it.",
+					"Name the account.")
 			}
 		}
 	}

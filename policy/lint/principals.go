@@ -18,7 +18,8 @@ func (s *statement) checkPrincipals() {
 	if ps.Not {
 		element = s.path + ".NotPrincipal"
 		if s.Effect == policy.Allow {
-			s.reportAt(AllowWithNotPrincipal, SecurityWarning, ps.Pos, element, "Allow with NotPrincipal allows everyone who is not listed, anonymous callers too. AWS refuses it.",
+			s.reportAt(AllowWithNotPrincipal, SecurityWarning, ps.Pos, element,
+				"Allow with NotPrincipal allows everyone who is not listed, anonymous callers too. AWS refuses it.",
 				"List in Principal who may, or allow more widely and deny with a condition on aws:PrincipalArn.")
 		}
 	}
@@ -42,9 +43,11 @@ func (s *statement) checkPrincipal(ref *policy.PrincipalRef, v policy.Value, pat
 	if ref.Type == "AWS" && len(ref.Value) >= 16 && !strings.Contains(ref.Value, ":") {
 		switch ref.Value[:4] {
 		case "AROA":
-			s.report(InvalidRoleReference, Warning, v, path, ref.Value+" is the ID of a role, most often of one that was deleted.", "Write the role's ARN.")
+			s.report(InvalidRoleReference, Warning, v, path,
+				ref.Value+" is the ID of a role, most often of one that was deleted.", "Write the role's ARN.")
 		case "AIDA":
-			s.report(InvalidUserReference, Warning, v, path, ref.Value+" is the ID of a user, most often of one that was deleted.", "Write the user's ARN.")
+			s.report(InvalidUserReference, Warning, v, path,
+				ref.Value+" is the ID of a user, most often of one that was deleted.", "Write the user's ARN.")
 		}
 	}
 	if s.Effect != policy.Allow || s.Principals.Not || s.kind != policy.Resource && s.kind != policy.Trust {
@@ -88,14 +91,16 @@ func (s *statement) narrowed() bool {
 func (s *statement) checkAWS(ref *policy.PrincipalRef, v policy.Value, path string) {
 	if ref.Value == "*" {
 		if !s.narrowed() {
-			s.report(PublicAccess, SecurityWarning, v, path, "Everyone is allowed: any account, and where the service knows them anonymous callers.",
+			s.report(PublicAccess, SecurityWarning, v, path,
+				"Everyone is allowed: any account, and where the service knows them anonymous callers.",
 				"Name the principals, or add a condition on aws:PrincipalOrgID, aws:PrincipalAccount, aws:PrincipalArn or aws:SourceVpce.")
 		}
 		return
 	}
 	whole := strings.HasSuffix(ref.Value, ":root") || len(ref.Value) == 12 && strings.Trim(ref.Value, "0123456789") == ""
 	if s.pedantic && s.kind == policy.Trust && whole && !s.tests("sts:ExternalId") && !s.tests("aws:PrincipalOrgID") && !s.tests("aws:PrincipalArn") {
-		s.report(MissingExternalID, Suggestion, v, path, "Whoever the account lets assume roles may assume this one, also on behalf of that account's customers.",
+		s.report(MissingExternalID, Suggestion, v, path,
+			"Whoever the account lets assume roles may assume this one, also on behalf of that account's customers.",
 			"If the account is another company's, demand sts:ExternalId; if it is your own, name the role or add aws:PrincipalArn.")
 	}
 }
@@ -105,7 +110,8 @@ var plainServices = []string{"ec2.amazonaws.com", "lambda.amazonaws.com", "edgel
 
 // checkService finds the confused deputy: a service that acts for anybody's resource.
 func (s *statement) checkService(ref *policy.PrincipalRef, v policy.Value, path string) {
-	for _, key := range []string{"aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:PrincipalOrgID", "kms:ViaService", "kms:CallerAccount"} {
+	for _, key := range []string{"aws:SourceArn", "aws:SourceAccount", "aws:SourceOrgID", "aws:SourceOrgPaths", "aws:PrincipalOrgID",
+		"kms:ViaService", "kms:CallerAccount"} {
 		if s.tests(key) {
 			return
 		}
@@ -146,11 +152,13 @@ func (s *statement) checkFederated(ref *policy.PrincipalRef, v policy.Value, pat
 	switch {
 	case strings.HasPrefix(provider, "token.actions.githubusercontent.com"):
 		if !has("sub", "repository", "repository_id", "repository_owner_id", "job_workflow_ref", "environment", "enterprise_id") {
-			s.report(MissingGitHubRepo, SecurityWarning, v, path, "Workflows of every repository on GitHub may assume the role.",
+			s.report(MissingGitHubRepo, SecurityWarning, v, path,
+				"Workflows of every repository on GitHub may assume the role.",
 				fmt.Sprintf(`Add a condition on %s:sub, such as "repo:OWNER/REPO:*".`, provider))
 		}
 	case !has():
-		s.report(MissingOIDCKey, SecurityWarning, v, path, fmt.Sprintf("Everyone with a token of %s may assume the role, whichever application it was made for.", short(provider)),
+		s.report(MissingOIDCKey, SecurityWarning, v, path,
+			fmt.Sprintf("Everyone with a token of %s may assume the role, whichever application it was made for.", short(provider)),
 			fmt.Sprintf("Add a condition on %s:aud, and better on :sub too.", short(provider)))
 	}
 }
@@ -174,6 +182,8 @@ func (s *statement) checkTrustAction(ref *policy.PrincipalRef, v policy.Value, p
 		assumes = assumes || yes
 	}
 	if assumes && !covered {
-		s.report(TrustActionMismatch, Warning, v, path, fmt.Sprintf("%s can assume the role only with %s, which the statement does not name.", short(ref.Value), need), "Add "+need+" to Action.")
+		s.report(TrustActionMismatch, Warning, v, path,
+			fmt.Sprintf("%s can assume the role only with %s, which the statement does not name.", short(ref.Value), need),
+			"Add "+need+" to Action.")
 	}
 }

@@ -42,7 +42,8 @@ func (l *linter) redundancy() {
 			switch {
 			case !redundant && other.Effect == s.Effect && other.makesRedundant(s):
 				redundant = true
-				l.reportAt(RedundantStatement, Suggestion, s.Pos, s.path, fmt.Sprintf("Everything that the statement says is said by %s.", other.name()), "Remove one of them.")
+				l.reportAt(RedundantStatement, Suggestion, s.Pos, s.path,
+					fmt.Sprintf("Everything that the statement says is said by %s.", other.name()), "Remove one of them.")
 			case !void && s.Effect == policy.Allow && other.makesVoid(s):
 				void = true
 				s.reportVoid(other)
@@ -70,7 +71,8 @@ func (s *statement) name() string {
 }
 
 func (s *statement) reportVoid(by *statement) {
-	s.reportAt(UnreachableStatement, Warning, s.Pos, s.path, fmt.Sprintf("The statement never allows anything: %s denies all of it without a condition.", by.name()),
+	s.reportAt(UnreachableStatement, Warning, s.Pos, s.path,
+		fmt.Sprintf("The statement never allows anything: %s denies all of it without a condition.", by.name()),
 		"Remove the statement, or narrow the Deny.")
 }
 

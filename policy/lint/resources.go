@@ -49,7 +49,8 @@ func (s *statement) starResource(element string) {
 		}
 	}
 	if len(could) > 0 {
-		s.report(StarResource, Suggestion, s.Resources.Values[0], element, fmt.Sprintf("%s could be allowed on particular resources; the star allows every one.", names(could)),
+		s.report(StarResource, Suggestion, s.Resources.Values[0], element,
+			fmt.Sprintf("%s could be allowed on particular resources; the star allows every one.", names(could)),
 			"Name the resources.")
 	}
 }
@@ -98,10 +99,12 @@ func (s *statement) matchResources(element string, sound []bool) {
 		knows := slices.ContainsFunc(a.actions, func(x *catalog.Action) bool { return len(x.Resources) > 0 })
 		switch {
 		case !knows:
-			s.report(ActionWithoutResource, Warning, a.Value, a.path, fmt.Sprintf("%s knows no resources; it matches only where Resource is \"*\".", a.Text),
+			s.report(ActionWithoutResource, Warning, a.Value, a.path,
+				fmt.Sprintf("%s knows no resources; it matches only where Resource is \"*\".", a.Text),
 				s.lost("the action")+`Move it to a statement with "Resource": "*".`)
 		case fitting || s.open:
-			s.report(ActionWithoutResource, Warning, a.Value, a.path, fmt.Sprintf("%s fits none of the statement's resources.", a.Text), s.lost("the action")+formsOf(a.actions))
+			s.report(ActionWithoutResource, Warning, a.Value, a.path,
+				fmt.Sprintf("%s fits none of the statement's resources.", a.Text), s.lost("the action")+formsOf(a.actions))
 		}
 	}
 }
@@ -218,7 +221,8 @@ func (s *statement) checkARN(v policy.Value, path string) bool {
 		if strings.HasSuffix(v.Text, "*") || strings.Contains(v.Text, "*:") {
 			return true
 		}
-		s.report(MissingARNField, Error, v, path, fmt.Sprintf("%s has %d of an ARN's 6 fields, so it matches nothing.", short(v.Text), len(fields)),
+		s.report(MissingARNField, Error, v, path,
+			fmt.Sprintf("%s has %d of an ARN's 6 fields, so it matches nothing.", short(v.Text), len(fields)),
 			"Write arn:partition:service:region:account:resource; region and account may be empty.")
 		return false
 	}
@@ -227,17 +231,22 @@ func (s *statement) checkARN(v policy.Value, path string) bool {
 	}
 	vendor, region, account := fields[2], fields[3], fields[4]
 	wild := func(text string) bool { return strings.ContainsAny(text, "*?$") }
-	if account != "" && account != "aws" && !wild(account) && (len(account) != 12 || strings.Trim(account, "0123456789") != "") && !s.ownAccount(vendor, account) {
-		s.report(InvalidARNAccount, Warning, v, path, fmt.Sprintf("%s is no account ID.", short(account)), "Account IDs have twelve digits; write leading zeros.")
+	number := len(account) == 12 && strings.Trim(account, "0123456789") == ""
+	if account != "" && account != "aws" && !wild(account) && !number && !s.ownAccount(vendor, account) {
+		s.report(InvalidARNAccount, Warning, v, path,
+			fmt.Sprintf("%s is no account ID.", short(account)), "Account IDs have twelve digits; write leading zeros.")
 	}
 	if region != "" && !wild(region) && !regionForm(region) {
-		s.report(InvalidARNRegion, Warning, v, path, fmt.Sprintf("%s is no region.", short(region)), "Regions look like us-east-1.")
+		s.report(InvalidARNRegion, Warning, v, path,
+			fmt.Sprintf("%s is no region.", short(region)), "Regions look like us-east-1.")
 	}
 	if s.pedantic && s.Effect == policy.Allow && account == "*" {
-		s.report(WildcardAccount, Suggestion, v, path, "The star in the account field matches every account.", "Name the account, if the resource is in one.")
+		s.report(WildcardAccount, Suggestion, v, path,
+			"The star in the account field matches every account.", "Name the account, if the resource is in one.")
 	}
 	service, ok := s.ref.Service(vendor)
-	if !ok || len(s.typesOf(service, v.Text)) > 0 || slices.ContainsFunc(s.services, func(x *catalog.Service) bool { return len(s.typesOf(x, v.Text)) > 0 }) {
+	has := func(x *catalog.Service) bool { return len(s.typesOf(x, v.Text)) > 0 }
+	if !ok || has(service) || slices.ContainsFunc(s.services, has) {
 		return true
 	}
 	with := func(region, account string) *catalog.ResourceType {
@@ -248,9 +257,11 @@ func (s *statement) checkARN(v policy.Value, path string) bool {
 		return types[0]
 	}
 	if t := with("", account); t != nil && region != "" {
-		s.report(ARNRegion, Warning, v, path, fmt.Sprintf("ARNs of a %s of %s have no region.", t.Name, service.Name), "Leave the region empty: "+t.ARNs[0])
+		s.report(ARNRegion, Warning, v, path,
+			fmt.Sprintf("ARNs of a %s of %s have no region.", t.Name, service.Name), "Leave the region empty: "+t.ARNs[0])
 	} else if t := with(region, ""); t != nil && account != "" {
-		s.report(ARNAccount, Warning, v, path, fmt.Sprintf("ARNs of a %s of %s have no account.", t.Name, service.Name), "Leave the account empty: "+t.ARNs[0])
+		s.report(ARNAccount, Warning, v, path,
+			fmt.Sprintf("ARNs of a %s of %s have no account.", t.Name, service.Name), "Leave the account empty: "+t.ARNs[0])
 	} else {
 		s.unknownForm(service, v, path)
 	}
@@ -281,7 +292,8 @@ func (s *statement) unknownForm(service *catalog.Service, v policy.Value, path s
 	if len(forms) == 0 {
 		return
 	}
-	s.report(InvalidARNResource, Warning, v, path, fmt.Sprintf("%s has the form of no resource of %s%s.", short(v.Text), service.Name, s.asOf()),
+	s.report(InvalidARNResource, Warning, v, path,
+		fmt.Sprintf("%s has the form of no resource of %s%s.", short(v.Text), service.Name, s.asOf()),
 		"Known forms: "+names(forms)+".")
 }
 

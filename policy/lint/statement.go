@@ -100,7 +100,8 @@ func (l *linter) expand(service *catalog.Service, name string) []*catalog.Action
 // structure judges the elements that the statement has.
 func (s *statement) structure() {
 	if s.Sid != nil && s.Sid.Text == "" {
-		s.report(EmptySid, Suggestion, *s.Sid, s.path+".Sid", "The Sid is empty.", "Give the statement a name, or leave Sid out.")
+		s.report(EmptySid, Suggestion, *s.Sid, s.path+".Sid",
+			"The Sid is empty.", "Give the statement a name, or leave Sid out.")
 	}
 	if !s.grants() || s.Effect != policy.Allow {
 		return

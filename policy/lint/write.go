@@ -2,6 +2,7 @@ package lint
 
 import (
 	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"strings"
@@ -44,9 +45,12 @@ func writeSpot(b *bufio.Writer, src []byte, f Finding) {
 	if f.Pos.Line == 0 || at < 0 || at > len(src) {
 		return
 	}
-	start := strings.LastIndexByte(string(src[:at]), '\n') + 1
-	end := len(src)
-	if i := strings.IndexByte(string(src[at:]), '\n'); i >= 0 {
+	// Only the neighbourhood is looked at: a document may be one line of a megabyte with a finding in every word.
+	start, end := max(0, at-utf8.UTFMax*(before+1)), min(len(src), at+utf8.UTFMax*(after+1))
+	if i := bytes.LastIndexByte(src[start:at], '\n'); i >= 0 {
+		start += i + 1
+	}
+	if i := bytes.IndexByte(src[at:end], '\n'); i >= 0 {
 		end = at + i
 	}
 	left, cutLeft := lastRunes(string(src[start:at]), before)
@@ -67,7 +71,8 @@ func writeSpot(b *bufio.Writer, src []byte, f Finding) {
 	}
 	number := fmt.Sprintf("%5d | ", f.Pos.Line)
 	fmt.Fprintf(b, "%s%s%s\n", number, left, strings.TrimRight(right, " "))
-	fmt.Fprintf(b, "%s%s%s\n", strings.Repeat(" ", len(number)-2)+"| ", strings.Repeat(" ", utf8.RuneCountInString(left)), "^"+strings.Repeat("~", marked-1))
+	fmt.Fprintf(b, "%s| %s^%s\n", strings.Repeat(" ", len(number)-2), strings.Repeat(" ", utf8.RuneCountInString(left)),
+		strings.Repeat("~", marked-1))
 }
 
 func firstRunes(text string, n int) (string, bool) {
