@@ -1,7 +1,10 @@
 // Command ostiary is Ostiary's one binary: flags and wiring, no logic.
 //
 //	ostiary serve [flags]            the server; see ostiary serve -h
-//	ostiary policy eval --batch      decisions for JSON lines on standard input
+//	ostiary policy eval [flags]      a decision, and how it came about; or decisions for JSON lines on standard input
+//	ostiary policy test DIR|FILE…    policy cases, for people and for CI
+//	ostiary policy check FILE…       everything for which AWS would refuse a document, and on request what a linter finds
+//	ostiary policy fmt FILE…         documents in one form
 //	ostiary version
 //
 // What it says and where: answers, and what a person is to read once at the start, go to standard output; log lines and
@@ -46,7 +49,10 @@ type command struct {
 // commands are all subcommands, in the order of the help.
 var commands = []command{
 	{"serve", "run the server", serveUsage, serve},
-	{"policy eval", "decide cases given as JSON lines", policyEvalUsage, policyEval},
+	{"policy eval", "decide a request under given policies, and explain", policyEvalUsage, policyEval},
+	{"policy test", "run policy cases", policyTestUsage, policyTest},
+	{"policy check", "find what is wrong with policy documents", policyCheckUsage, policyCheck},
+	{"policy fmt", "print policy documents in one form", policyFmtUsage, policyFmt},
 	{"version", "print the version", versionUsage, printVersion},
 }
 
@@ -80,6 +86,8 @@ func run(ctx context.Context, args []string, std stdio) int {
 		case errors.Is(err, flag.ErrHelp):
 			c.usage(std.out)
 			return 0
+		case errors.Is(err, errReported):
+			return 1
 		}
 		for line := range strings.Lines(err.Error()) {
 			fmt.Fprintf(std.err, "ostiary: %s\n", strings.TrimSuffix(line, "\n"))
