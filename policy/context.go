@@ -53,7 +53,11 @@ func (c *Context) Set(key string, values ...string) {
 	ref := newKeyRef(key)
 	e := c.entry(&ref)
 	e.lo = int32(len(c.values))
-	c.values = append(c.values, values...)
+	if len(values) == 1 {
+		c.values = append(c.values, values[0])
+	} else {
+		c.values = append(c.values, values...)
+	}
 	e.hi = int32(len(c.values))
 }
 
@@ -221,21 +225,28 @@ const hashFactor = 0x9e3779b97f4a7c15
 // capital and small letters equal, and some other pairs too, which does no harm to a hash.
 func hashKey(s string) (hash uint64, ascii bool) {
 	h, seen := uint64(len(s)), uint64(0)
-	for len(s) >= 8 {
-		w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-			uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	if len(s) < 8 {
+		w := uint64(0)
+		for i := range len(s) {
+			w = w<<8 | uint64(s[i])
+		}
+		h = (h ^ (w | 0x2020202020202020)) * hashFactor
+		return h ^ h>>29, w&0x8080808080808080 == 0
+	}
+	for i := 0; i < len(s); i += 8 {
+		w := eight(s, min(i, len(s)-8)) // the last eight may have some of those before
 		seen |= w
 		h = (h ^ (w | 0x2020202020202020)) * hashFactor
 		h ^= h >> 29
-		s = s[8:]
 	}
-	w := uint64(0)
-	for i := range len(s) {
-		w = w<<8 | uint64(s[i])
-	}
-	seen |= w
-	h = (h ^ (w | 0x2020202020202020)) * hashFactor
-	return h ^ h>>29, seen&0x8080808080808080 == 0
+	return h, seen&0x8080808080808080 == 0
+}
+
+// eight returns s[i:i+8] as a number.
+func eight(s string, i int) uint64 {
+	s = s[i : i+8]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }
 
 func lower(c byte) byte {

@@ -86,10 +86,11 @@ func (e *evaluator) decide(s *Set) Decision {
 		return v.resource.allowance(LayerResource)
 	}
 	own, limit := v.own(s)
+	foreign := e.foreign()
 	switch {
-	case e.foreign() && own.Effect == Deny:
+	case foreign && own.Effect == Deny:
 		return own
-	case e.foreign():
+	case foreign:
 		if v.resource.grant == grantNone || e.otherPartition() {
 			return lacking(LayerResource)
 		}
@@ -185,10 +186,9 @@ func (e *evaluator) otherPartition() bool {
 func (e *evaluator) foreign() bool {
 	owner := e.r.ResourceAccount
 	if owner == "" {
-		if e.part(); !accountID(e.account) {
-			return false
-		}
+		e.part()
 		owner = e.account
+		return owner != e.r.Principal.Account && accountID(owner)
 	}
 	return owner != e.r.Principal.Account
 }
