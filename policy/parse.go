@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -68,7 +67,6 @@ func within(path, outer string) bool {
 // parse reads a document as far as it can be read; readable is false when the text is not JSON or has no statements.
 func (o Options) parse(src []byte) (d *Document, problems Errors, readable bool) {
 	p := &parser{src: src, dec: jsontext.NewDecoder(bytes.NewReader(src), jsontext.AllowDuplicateNames(true))}
-	p.lineStarts()
 	p.characters()
 	d = &Document{dateAliases: o.DateAliases}
 	if err := p.document(d); err != nil {
@@ -83,25 +81,31 @@ func (o Options) parse(src []byte) (d *Document, problems Errors, readable bool)
 
 // parser walks the tokens. Its methods return an error only when the text is not JSON; everything else goes to errs.
 type parser struct {
-	src   []byte
-	dec   *jsontext.Decoder
-	lines []int // offsets at which lines begin
-	errs  Errors
+	src  []byte
+	dec  *jsontext.Decoder
+	last Position // that pos returned last
+	errs Errors
 }
 
-func (p *parser) lineStarts() {
-	p.lines = append(p.lines, 0)
-	for i, c := range p.src {
-		if c == '\n' {
-			p.lines = append(p.lines, i+1)
-		}
-	}
-}
+// What a hostile text can make of problems is bounded: their number, and how much of a name of its own they repeat.
+const (
+	maxProblems = 200
+	maxPathName = 128
+)
 
+// pos returns the place of an offset. Offsets mostly ascend, so it counts on from the last one.
 func (p *parser) pos(offset int) Position {
-	line := sort.SearchInts(p.lines, offset+1)
-	begin := p.lines[line-1]
-	return Position{Offset: offset, Line: line, Column: utf8.RuneCount(p.src[begin:offset]) + 1}
+	if p.last.Line == 0 || offset < p.last.Offset {
+		p.last = Position{Line: 1, Column: 1}
+	}
+	passed := p.src[p.last.Offset:offset]
+	if i := bytes.LastIndexByte(passed, '\n'); i >= 0 {
+		p.last.Line += bytes.Count(passed, []byte{'\n'})
+		p.last.Column, passed = 1, passed[i+1:]
+	}
+	p.last.Column += utf8.RuneCount(passed)
+	p.last.Offset = offset
+	return p.last
 }
 
 // characters reports the first character outside the range that IAM admits (S4-2).
@@ -125,7 +129,21 @@ func (p *parser) fail(offset int, path, detail string) {
 }
 
 func (p *parser) failAs(offset int, path string, rank int, msg, detail string) {
-	p.errs = append(p.errs, &SyntaxError{Pos: p.pos(offset), Path: path, Msg: msg, Detail: detail, rank: rank})
+	if len(p.errs) < maxProblems {
+		p.errs = append(p.errs, &SyntaxError{Pos: p.pos(offset), Path: path, Msg: msg, Detail: detail, rank: rank})
+	}
+}
+
+// inPath returns a name as paths show it.
+func inPath(name string) string {
+	if len(name) <= maxPathName {
+		return name
+	}
+	n := maxPathName
+	for !utf8.RuneStart(name[n]) {
+		n--
+	}
+	return name[:n] + "…"
 }
 
 func (p *parser) jsonError(err error) {
@@ -194,9 +212,9 @@ func (p *parser) object(path string, member func(name Value, path string) error)
 		if err != nil {
 			return err
 		}
-		sub := name.Text
+		sub := inPath(name.Text)
 		if path != "" {
-			sub = path + "." + name.Text
+			sub = path + "." + sub
 		}
 		if seen[name.Text] {
 			p.fail(name.Pos.Offset, sub, "written twice")
@@ -242,7 +260,7 @@ func (p *parser) text(path string) (v Value, ok bool, err error) {
 }
 
 func (p *parser) unknown(name Value, path string) error {
-	p.fail(name.Pos.Offset, path, fmt.Sprintf("unknown element %q", name.Text))
+	p.fail(name.Pos.Offset, path, fmt.Sprintf("unknown element %q", inPath(name.Text)))
 	return p.dec.SkipValue()
 }
 
@@ -403,7 +421,7 @@ func (p *parser) conditions(st *Statement, path string) error {
 		keys := map[string]string{}
 		err := p.object(path, func(key Value, path string) error {
 			if first, ok := keys[foldKey(key.Text)]; ok && first != key.Text {
-				p.fail(key.Pos.Offset, path, fmt.Sprintf("the same key as %q, whose letter case does not matter", first))
+				p.fail(key.Pos.Offset, path, fmt.Sprintf("the same key as %q, whose letter case does not matter", inPath(first)))
 			}
 			keys[foldKey(key.Text)] = key.Text
 			values, err := p.values(path)
