@@ -255,7 +255,7 @@ func (s *statistics) check(t *testing.T) {
 			t.Errorf("%s: %.2f%% of the failures, want %.1f%%", k, have, p)
 		}
 	}
-	if s.asked < 100_000 {
+	if s.asked < 150_000 {
 		return
 	}
 	for _, name := range policy.Operators() {

@@ -86,6 +86,8 @@ func (g *Generator) piece(text string, seen int, r rules) (part, pattern string)
 			return part, "${test:Absent,'" + part + "'}"
 		}
 		return "", ""
+	case r.vars && seen >= r.after && n == 4:
+		return part, pick(g, "${test:Absent}", "${aws:username}", "${aws:TagKeys}", "*", "*")
 	case r.wild && n < 7:
 		return part, "*"
 	case r.wild && n < 9:
