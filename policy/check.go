@@ -29,7 +29,9 @@ type checker struct {
 }
 
 func (c *checker) fail(pos Position, path string, rank int, msg, detail string) {
-	c.errs = append(c.errs, &SyntaxError{Pos: pos, Path: path, Msg: msg, Detail: detail, rank: rank})
+	if len(c.errs) < maxProblems {
+		c.errs = append(c.errs, &SyntaxError{Pos: pos, Path: path, Msg: msg, Detail: detail, rank: rank})
+	}
 }
 
 // namesPrincipals reports whether policies of the kind say whom they are for.
@@ -110,9 +112,8 @@ func (c *checker) principals(st *Statement, path string) {
 	}
 	for _, ref := range ps.Refs {
 		if problem := checkPrincipal(ref, c.kind); problem != "" {
-			c.fail(Position{}, path+"."+not(ps.Not)+"Principal."+ref.Type, rankPrincipal,
+			c.fail(refPosition(ps, ref), path+"."+not(ps.Not)+"Principal."+ref.Type, rankPrincipal,
 				fmt.Sprintf(msgPrincipal, principalLabel(ref.Type), ref.Value), problem)
-			c.errs[len(c.errs)-1].Pos = refPosition(ps, ref)
 		}
 	}
 }
@@ -183,6 +184,8 @@ func checkAWSPrincipal(v string) string {
 		return ""
 	case a.Service() == "iam" && (typ == "user" || typ == "role") && friendlyName(last):
 		return ""
+	case a.Service() == "iam" && a.Account() == "cloudfront" && typ == "user" && friendlyName(strings.ReplaceAll(name, " ", "")):
+		return "" // CloudFront Origin Access Identity E…, in the policies of buckets
 	case a.Service() == "sts" && accountID(a.Account()) && typ == "assumed-role" && friendlyName(path) && friendlyName(last):
 		return ""
 	case a.Service() == "sts" && accountID(a.Account()) && typ == "federated-user" && friendlyName(name):
@@ -254,13 +257,13 @@ func hostName(s string) bool {
 // conditions checks operators, keys and values. An operator without any test means nothing, and AWS's API accepts every name for it.
 func (c *checker) conditions(st *Statement, path string) {
 	for _, cond := range st.Conditions {
-		path := path + ".Condition." + cond.Operator.Text
+		path := path + ".Condition." + inPath(cond.Operator.Text)
 		op, problem := parseOperator(cond.Operator.Text, c.doc.dateAliases)
 		if problem != "" && len(cond.Tests) > 0 {
 			c.fail(cond.Operator.Pos, path, rankSyntax, msgSyntax, problem)
 		}
 		for _, t := range cond.Tests {
-			path := path + "." + t.Key.Text
+			path := path + "." + inPath(t.Key.Text)
 			// AWS and the guide (L17819) accept keys without a service's prefix.
 			if t.Key.Text == "" || strings.ContainsFunc(t.Key.Text, func(r rune) bool { return r < 0x20 || r == 0x7f }) {
 				c.fail(t.Key.Pos, path, rankCondition, msgVendor, "a condition key has the form service:name")

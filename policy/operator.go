@@ -123,9 +123,6 @@ func parseOperator(name string, aliases bool) (op operator, problem string) {
 	return op, ""
 }
 
-// variables reports whether values of the operator may hold variables (S4-141).
-func (op operator) variables() bool { return op.family == familyString || op.family == familyARN }
-
 // wildcards reports whether * and ? are wildcards in the operator's values.
 func (op operator) wildcards() bool { return op.compare == like }
 

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -312,6 +313,42 @@ func TestAccepted(t *testing.T) {
 		}
 		if err != nil {
 			t.Errorf("%s: %s", doc, all(err))
+		}
+	}
+}
+
+// TestHostile holds that no text makes problems without number or of any length.
+func TestHostile(t *testing.T) {
+	long := strings.Repeat("x", 60_000)
+	for _, src := range []string{
+		`{"Statement":{"Effect":"Allow","Condition":{"` + long + `":{"a":[` + strings.Repeat("{},", 20_000) + `{}]}}}}`,
+		`{"Statement":{"Effect":"Allow","Condition":{"StringEquals":{"` + long + `":[` + strings.Repeat("{},", 20_000) + `{}]}}}}`,
+		`{"Statement":[` + strings.Repeat(`{"Effect":"x","Action":1},`, 5_000) + `1]}`,
+		`{"Statement":{"Effect":"Allow","Action":[` + strings.Repeat(`"a",`, 30_000) + `"b"],"Resource":"*"}}`,
+		`{` + strings.Repeat(`"`+long[:100]+`":1,`, 1_000) + `"Statement":[]}`,
+	} {
+		_, err := policy.Options{}.ParseAs(policy.Identity, []byte(src))
+		var list policy.Errors
+		if !errors.As(err, &list) {
+			t.Fatalf("%.80s… is accepted", src)
+		}
+		size := 0
+		for _, e := range list {
+			size += len(e.String())
+		}
+		if len(list) > 400 || size > 400_000 {
+			t.Errorf("%.80s…: %d problems of %d bytes", src, len(list), size)
+		}
+	}
+}
+
+// BenchmarkParseLongLine is a document on one line, where counting columns must not become quadratic.
+func BenchmarkParseLongLine(b *testing.B) {
+	src := []byte(`{"Statement":{"Effect":"Allow","Action":[` + strings.Repeat(`"s3:é",`, 15_000) + `"s3:b"],"Resource":"*"}}`)
+	b.SetBytes(int64(len(src)))
+	for b.Loop() {
+		if _, err := policy.Parse(src); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -43,7 +43,11 @@ func writeDiff(w io.Writer, name string, before, after []byte) {
 		}
 		fmt.Fprintf(w, "@@ -%s +%s @@\n", diffRange(hunk[0].a, olds), diffRange(hunk[0].b, news))
 		for _, s := range hunk {
-			fmt.Fprintf(w, "%c%s\n", s.kind, printable(s.text))
+			text, cut := strings.CutSuffix(s.text, noNewline)
+			fmt.Fprintf(w, "%c%s\n", s.kind, printable(text))
+			if cut {
+				io.WriteString(w, noNewline[1:]+"\n")
+			}
 		}
 		i = end
 	}
@@ -127,15 +131,20 @@ func diffSteps(a, b []string) []diffStep {
 	return out
 }
 
-// diffLines splits a text into lines; one without a newline at its end is marked as diff marks it.
+// noNewline ends a line that ends the text without a newline, so that it differs from one with it.
+const noNewline = "\n\\ No newline at end of file"
+
+// diffLines splits a text into lines without their newlines.
 func diffLines(text []byte) []string {
 	if len(text) == 0 {
 		return nil
 	}
-	if !bytes.HasSuffix(text, []byte("\n")) {
-		text = append(bytes.Clone(text), "\n\\ No newline at end of file\n"...)
+	whole, ended := bytes.CutSuffix(text, []byte("\n"))
+	lines := strings.Split(string(whole), "\n")
+	if !ended {
+		lines[len(lines)-1] += noNewline
 	}
-	return strings.Split(strings.TrimSuffix(string(text), "\n"), "\n")
+	return lines
 }
 
 // printable replaces what a terminal would obey; tabs stay.
