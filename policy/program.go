@@ -29,7 +29,6 @@ type program struct {
 	services []serviceTrie // a hash table with open addressing, of a power of two
 	actions  forest        // lo of a node: the class of the action that ends there; hi: of those that go on and find no child
 	classes  []class       // by number
-	lists    []int32       // groups, by classes
 	groups   []group
 	loose    int32  // the group of statements that are not tied to a service, or none
 	tries    forest // of all groups; lo and hi of a node: its candidates
@@ -50,8 +49,8 @@ type ref struct {
 	index  int
 }
 
-// class is a list of groups: lists[lo:hi].
-type class struct{ lo, hi int32 }
+// class is a group and the number of the class with the rest of the groups, or none.
+type class struct{ group, rest int32 }
 
 // group is the resource patterns of some statements. Small groups are lists; others have two tries.
 type group struct {
@@ -61,7 +60,7 @@ type group struct {
 }
 
 // smallGroup is the number of candidates up to which a list is faster than a trie.
-const smallGroup = 4
+const smallGroup = 2
 
 // candidate is a resource pattern of a statement, or stands for all of them.
 type candidate struct {
@@ -119,14 +118,14 @@ func (m *Program) Size() int {
 func (g *program) size() int {
 	n := int(unsafe.Sizeof(*g)) + g.actions.size() + g.tries.size()
 	n += cap(g.refs)*int(unsafe.Sizeof(ref{})) + cap(g.services)*int(unsafe.Sizeof(serviceTrie{}))
-	n += cap(g.classes)*int(unsafe.Sizeof(class{})) + cap(g.lists)*4
+	n += cap(g.classes) * int(unsafe.Sizeof(class{}))
 	return n + cap(g.groups)*int(unsafe.Sizeof(group{})) + cap(g.found)*int(unsafe.Sizeof(candidate{}))
 }
 
 func (f *forest) size() int { return cap(f.nodes)*int(unsafe.Sizeof(node{})) + cap(f.first) }
 
 func newProgram(refs []ref) *program {
-	b := &builder{program: &program{refs: refs, loose: none}, known: map[string]int32{}, sets: map[string]int32{}}
+	b := &builder{program: &program{refs: refs, loose: none}, known: map[string]int32{}}
 	b.actionTries()
 	b.clip()
 	return b.program
@@ -137,7 +136,6 @@ type builder struct {
 	*program
 	named []actionKey      // of the services one after another, as the nodes of their tries say
 	known map[string]int32 // groups, by their statements
-	sets  map[string]int32 // classes, by their statements, or by their groups if these stand apart
 	apart bool             // a group for each place in the trie of actions, so that it does not grow beyond measure
 }
 
@@ -254,7 +252,7 @@ func (b *builder) weigh(set []int32) int {
 }
 
 // classify numbers the classes of the actions at n and below. above is the statements that apply to all of them, or if groups
-// stand apart the groups with these.
+// stand apart the number of the class with these.
 func (b *builder) classify(n int32, above []int32) {
 	at := b.actions.nodes[n]
 	here := above
@@ -269,13 +267,14 @@ func (b *builder) classify(n int32, above []int32) {
 	}
 }
 
-// with adds statements to a set.
+// with adds statements to a set, or if groups stand apart to a class.
 func (b *builder) with(set, more []int32) []int32 {
 	switch {
 	case len(more) == 0:
 		return set
 	case b.apart:
-		return append(slices.Clip(set), b.group(more))
+		b.classes = append(b.classes, class{group: b.group(more), rest: b.class(set)})
+		return []int32{int32(len(b.classes) - 1)}
 	case len(set) == 0:
 		return more
 	}
@@ -285,24 +284,15 @@ func (b *builder) with(set, more []int32) []int32 {
 	return slices.Compact(out)
 }
 
-// class returns the number of the class with these statements, or groups if they stand apart.
+// class returns the number of the class with these statements; if groups stand apart, set is that number.
 func (b *builder) class(set []int32) int32 {
-	if len(set) == 0 {
+	switch {
+	case len(set) == 0:
 		return none
+	case b.apart:
+		return set[0]
 	}
-	key := setKey(set)
-	if n, ok := b.sets[key]; ok {
-		return n
-	}
-	lo := int32(len(b.lists))
-	if b.apart {
-		b.lists = append(b.lists, set...)
-	} else {
-		b.lists = append(b.lists, b.group(set))
-	}
-	b.classes = append(b.classes, class{lo: lo, hi: int32(len(b.lists))})
-	b.sets[key] = int32(len(b.classes) - 1)
-	return b.sets[key]
+	return b.group(set)
 }
 
 func setKey(set []int32) string {
@@ -405,7 +395,7 @@ func (b *builder) plant(list []keyed) int32 {
 func (b *builder) clip() {
 	b.actions.clip()
 	b.tries.clip()
-	b.classes, b.lists, b.groups, b.found = slices.Clip(b.classes), slices.Clip(b.lists), slices.Clip(b.groups), slices.Clip(b.found)
+	b.classes, b.groups, b.found = slices.Clip(b.classes), slices.Clip(b.groups), slices.Clip(b.found)
 }
 
 // untied reports whether the statement may name actions of any service.

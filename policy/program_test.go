@@ -227,3 +227,27 @@ func TestManyAddressRanges(t *testing.T) {
 		}
 	}
 }
+
+// TestNestedActions holds that many actions that contain one another neither confuse the index nor make it grow beyond measure.
+func TestNestedActions(t *testing.T) {
+	var list []string
+	for i := range 300 {
+		list = append(list, fmt.Sprintf(`{"Effect":"Allow","Action":["s3:%s*","s3:%s"],"Resource":["arn:aws:s3:::b/%d","arn:aws:s3:::c/%d/*"]}`,
+			strings.Repeat("a", i), strings.Repeat("a", i+1), i, i))
+	}
+	p := compile(t, policy.Identity, `{"Version":"2012-10-17","Statement":[`+strings.Join(list, ",")+`]}`)
+	m := policy.Merge([]*policy.Policy{p})
+	if m.Size() > 1000*len(list) {
+		t.Errorf("%d bytes for %d statements", m.Size(), len(list))
+	}
+	for _, set := range []*policy.Set{{Identity: []*policy.Policy{p}}, {IdentityProgram: m}} {
+		for _, n := range []int{0, 1, 2, 7, 90, 94} {
+			for _, at := range []int{0, 1, n - 1, n, n + 1, 299} {
+				r := benchRequest("S3:"+strings.Repeat("A", n), fmt.Sprintf("arn:aws:s3:::b/%d", at))
+				if d := policy.Evaluate(r, set); (d.Effect == policy.Allow) != (0 <= at && at <= n) || d.Effect == policy.Allow && (d.Statement != at || d.Policy != p) {
+					t.Errorf("an action of %d letters, resource %d: %+v", n, at, d)
+				}
+			}
+		}
+	}
+}

@@ -55,11 +55,16 @@ func (s *scan) visit() {
 		s.group(&g.groups[g.loose])
 	}
 	c := s.class()
-	if c == none {
+	switch {
+	case c == none:
+		return
+	case len(g.classes) == 0:
+		s.group(&g.groups[c])
 		return
 	}
-	for _, n := range g.lists[g.classes[c].lo:g.classes[c].hi] {
-		s.group(&g.groups[n])
+	for c != none {
+		s.group(&g.groups[g.classes[c].group])
+		c = g.classes[c].rest
 	}
 }
 
