@@ -1,6 +1,8 @@
 // Package policy reads, checks, compiles and evaluates AWS IAM policy documents.
 //
-// A document goes through three forms. [Parse] turns JSON text into a [Document] that keeps source positions. [Compile]
+// A document goes through three forms. [Parse] turns JSON text into a [Document] that keeps source positions; [Options.ParseAs] also
+// checks it for a [Kind] of use and reports everything at once. A document is printed in canonical form by [Document.MarshalJSON] and,
+// for people, [Document.Format]; two are compared by [Document.Equal] or, whatever their order and spelling, [Document.Equivalent]. [Compile]
 // turns a document into a [Policy] for one [Kind] of use: immutable, safe for concurrent use, with wildcards split,
 // operators resolved, dates and addresses parsed. [Evaluate] applies a [Set] of policies to a [Request] and returns a
 // [Decision]; [Explain] tells in full how it came about.
