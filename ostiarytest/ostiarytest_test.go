@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
@@ -51,8 +52,8 @@ func static(id, secret, token string) aws.CredentialsProvider {
 
 func clients(t testing.TB, srv *ostiarytest.Server, c aws.CredentialsProvider) (*iam.Client, *sts.Client) {
 	h := transport(t)
-	return iam.New(iam.Options{Region: srv.Region, BaseEndpoint: &srv.URL, Credentials: c, HTTPClient: h}),
-		sts.New(sts.Options{Region: srv.Region, BaseEndpoint: &srv.URL, Credentials: c, HTTPClient: h})
+	return iam.New(iam.Options{Region: srv.Region, BaseEndpoint: &srv.URL, Credentials: c, HTTPClient: testenv.PlainBodies(h)}),
+		sts.New(sts.Options{Region: srv.Region, BaseEndpoint: &srv.URL, Credentials: c, HTTPClient: testenv.PlainBodies(h)})
 }
 
 func root(t testing.TB, srv *ostiarytest.Server, a ostiarytest.Account) (*iam.Client, *sts.Client) {

@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 	"go.uber.org/goleak"
 
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
@@ -65,8 +66,8 @@ type caller struct {
 func (c *cloud) as(id, secret, token string) *caller {
 	keys := aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(id, secret, token))
 	return &caller{
-		iam: iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: c.http}),
-		sts: sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: c.http}),
+		iam: iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: testenv.PlainBodies(c.http)}),
+		sts: sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: testenv.PlainBodies(c.http)}),
 		id:  id, secret: secret, token: token,
 	}
 }

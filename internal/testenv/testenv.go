@@ -15,11 +15,14 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 )
 
-// HTTPClient returns the SDK's own HTTP client, which sees nothing of a request's body but Read and Close. The body that the
+// HTTPClient returns the SDK's own HTTP client behind [PlainBodies].
+func HTTPClient() aws.HTTPClient { return PlainBodies(awshttp.NewBuildableClient()) }
+
+// PlainBodies returns an HTTP client for the SDK that shows c nothing of a request's body but Read and Close. The body that the
 // SDK makes has a WriteTo too, which fails with io.EOF once the answer has begun: a server that answers before the client has
 // looked for the end of the body, which only one on the same machine manages, has the connection closed under its answer. The
 // SDK tries again then, and a create that had succeeded becomes EntityAlreadyExists.
-func HTTPClient() aws.HTTPClient { return plainBodies{awshttp.NewBuildableClient()} }
+func PlainBodies(c aws.HTTPClient) aws.HTTPClient { return plainBodies{c} }
 
 type plainBodies struct{ aws.HTTPClient }
 

@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -34,6 +33,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/mem"
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/internal/usage"
 )
 
@@ -50,20 +50,8 @@ type world struct {
 	dir      *directory.Directory
 	follower *snapshot.Follower
 	usage    *usage.Recorder
-	http     plainBodies
+	http     aws.HTTPClient
 	changes  atomic.Int64
-}
-
-// plainBodies is the SDK's own HTTP client, which sees nothing of a request's body but Read and Close. The body that the SDK
-// makes (smithy-go 1.28) has a WriteTo too, which fails with io.EOF once the answer has begun: a server that is quicker than
-// the client's look for the end of the body has the connection closed under its answer. Elsewhere the SDK tries again.
-type plainBodies struct{ aws.HTTPClient }
-
-func (c plainBodies) Do(r *http.Request) (*http.Response, error) {
-	if r.Body != nil {
-		r.Body = struct{ io.ReadCloser }{r.Body}
-	}
-	return c.HTTPClient.Do(r)
 }
 
 // managed answers directory's question with the catalog.
@@ -153,7 +141,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, store: s, ring: ring, usage: usage.New(usage.Config{Store: s}),
-		http: plainBodies{awshttp.NewBuildableClient()}}
+		http: testenv.HTTPClient()}
 	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}})
 	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
 	ctx, stop := context.WithCancel(context.Background())

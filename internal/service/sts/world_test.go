@@ -22,6 +22,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/server"
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 )
 
 // world is a node that is spoken to with unmodified SDK clients and nothing else.
@@ -74,12 +75,12 @@ func static(c aws.Credentials) aws.CredentialsProvider {
 
 // sts returns an STS client that does not try again.
 func (w *world) sts(c aws.Credentials) *sdk.Client {
-	return sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, Credentials: static(c)})
+	return sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, HTTPClient: testenv.HTTPClient(), Credentials: static(c)})
 }
 
 // iam returns an IAM client that does not try again.
 func (w *world) iam(p aws.CredentialsProvider) *sdkiam.Client {
-	return sdkiam.New(sdkiam.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, Credentials: p})
+	return sdkiam.New(sdkiam.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, HTTPClient: testenv.HTTPClient(), Credentials: p})
 }
 
 // user makes a user with an inline policy of these statements.

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 )
 
@@ -53,7 +54,8 @@ func clients(url string) map[string]reflect.Value {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
 		}),
-		Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		Retryer:    func() aws.Retryer { return aws.NopRetryer{} },
+		HTTPClient: testenv.HTTPClient(),
 	}
 	return map[string]reflect.Value{
 		"iam": reflect.ValueOf(awsiam.NewFromConfig(cfg)), "sts": reflect.ValueOf(awssts.NewFromConfig(cfg)),
