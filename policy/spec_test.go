@@ -73,6 +73,7 @@ func TestSpecEqualsCompiled(t *testing.T) {
 						break
 					}
 				}
+				mine.made, mine.refused, mine.givenUp = mine.made+g.Made, mine.refused+g.Refused, mine.givenUp+g.GivenUp
 			}
 			mu.Lock()
 			defer mu.Unlock()
@@ -155,11 +156,12 @@ func FuzzSpecEqualsCompiled(f *testing.F) {
 
 // statistics say what the generated cases were like, so that a generator that has rotted shows.
 type statistics struct {
-	context             policy.Context // used again and again
-	asked               int
-	statements, matched int
-	decisions, failures map[string]int
-	operators           map[string]int // operator as written, and how many values the key has
+	context                        policy.Context // used again and again
+	asked                          int
+	statements, matched            int
+	made, refused, givenUp         int
+	decisions, failures, variables map[string]int
+	operators                      map[string]int // operator as written, and how many values the key has
 }
 
 func count(m *map[string]int, key string, n int) {
@@ -171,6 +173,10 @@ func count(m *map[string]int, key string, n int) {
 
 func (s *statistics) add(o *statistics) {
 	s.asked, s.statements, s.matched = s.asked+o.asked, s.statements+o.statements, s.matched+o.matched
+	s.made, s.refused, s.givenUp = s.made+o.made, s.refused+o.refused, s.givenUp+o.givenUp
+	for k, n := range o.variables {
+		count(&s.variables, k, n)
+	}
 	for k, n := range o.decisions {
 		count(&s.decisions, k, n)
 	}
@@ -196,6 +202,9 @@ func (s *statistics) count(x *policy.Explanation) {
 		for _, p := range a.Policies {
 			for i := range p.Statements {
 				s.statements++
+				for _, v := range p.Statements[i].Variables {
+					count(&s.variables, variable(&v), 1)
+				}
 				if st := &p.Statements[i]; st.Matched {
 					s.matched++
 				} else {
@@ -204,6 +213,16 @@ func (s *statistics) count(x *policy.Explanation) {
 			}
 		}
 	}
+}
+
+func variable(v *policy.Variable) string {
+	switch {
+	case v.Problem != "":
+		return v.Problem
+	case v.Default:
+		return "default"
+	}
+	return "value"
 }
 
 // cover counts the operators of a case.
@@ -230,6 +249,10 @@ func (s *statistics) String() string {
 	for _, k := range slices.Sorted(maps.Keys(s.failures)) {
 		fmt.Fprintf(&b, "first failed: %-14s %5.2f%%\n", k, 100*float64(s.failures[k])/float64(s.statements-s.matched))
 	}
+	for _, k := range slices.Sorted(maps.Keys(s.variables)) {
+		fmt.Fprintf(&b, "variables, %s: %d\n", k, s.variables[k])
+	}
+	fmt.Fprintf(&b, "statements made: %d, refused: %d, given up: %d\n", s.made, s.refused, s.givenUp)
 	fmt.Fprintf(&b, "operators with absent, one and several values: %d", len(s.operators))
 	return b.String()
 }
@@ -254,6 +277,14 @@ func (s *statistics) check(t *testing.T) {
 		if have := share(s.failures[k], s.statements-s.matched); have < p {
 			t.Errorf("%s: %.2f%% of the failures, want %.1f%%", k, have, p)
 		}
+	}
+	for _, k := range []string{"value", "default", "the request has no such key", "the key has several values", "the value is not UTF-8"} {
+		if share(s.variables[k], s.asked) < 0.02 {
+			t.Errorf("variables, %s: only %d", k, s.variables[k])
+		}
+	}
+	if share(s.refused, s.made) > 15 || share(s.givenUp, s.made) > 0.2 {
+		t.Errorf("of %d statements %d were refused and %d given up", s.made, s.refused, s.givenUp)
 	}
 	if s.asked < 150_000 {
 		return

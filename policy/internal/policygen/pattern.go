@@ -82,7 +82,7 @@ func (g *Generator) piece(text string, seen int, r rules) (part, pattern string)
 				return k.Values[0], "${" + g.caseOf(k.Name) + "}"
 			}
 		}
-		if !strings.Contains(part, "'") && g.chance(40) {
+		if !strings.Contains(part, "'") && g.chance(15) {
 			return part, "${test:Absent,'" + part + "'}"
 		}
 		return "", ""

@@ -185,6 +185,10 @@ func add(to [][]*policy.Policy, levels [][]*policy.Document, d *policy.Document,
 type Generator struct {
 	*rand.Rand
 
+	// Made counts the statements made, Refused those that Check refused, after which others were tried, and GivenUp those in whose
+	// place something simple that is always legal came in the end.
+	Made, Refused, GivenUp int
+
 	// The case in the making.
 	c     *Case
 	vars  bool // the document in the making knows variables
@@ -339,10 +343,12 @@ func (g *Generator) legal(k policy.Kind, effect policy.Effect) policy.Statement 
 			d.Version = policy.Version2012
 		}
 		if d.Check(k) == nil {
+			g.Made++
 			return st
 		}
+		g.Refused++
 	}
-	// Nothing legal came about; this is, and it is the mark of a generator that needs repair when it comes often.
+	g.GivenUp++
 	st := everything(k).Statements[0]
 	st.Effect = effect
 	if k == policy.Trust {

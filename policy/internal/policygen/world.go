@@ -33,7 +33,7 @@ var services = []service{
 
 // plainNames are names that people have; hostileNames are what somebody could choose to be called, or to call a file.
 var (
-	plainNames   = []string{"alice", "bob", "carol.b", "app-1", "x"}
+	plainNames   = []string{"alice", "alice", "bob", "bob", "carol.b", "app-1", "x", "10", "true", "203.0.113.7"}
 	hostileNames = []string{"*", "?", "a*e", "al?ce", "${aws:username}", "${*}", "$", "a:b", ":", "::", "a/b", "/", "équipe", "日本", "a\u0301", "ALICE",
 		"\u212aelvin", "\xff", "al\xc3", "\xa9b", "x|y", "'", "a b", "aaaaaaaaaaaaaaaaaaaa", "*:*", "}", "root", "\u017f"}
 )
