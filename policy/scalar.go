@@ -309,13 +309,93 @@ func parseBool(s string) (value, ok bool) {
 	return false, false
 }
 
-// parseAddr reads an IP address without zone; an IPv4 address in its IPv6 form is taken as IPv4.
+// parseAddr reads an IP address without zone; an IPv4 address in its IPv6 form is taken as IPv4. It accepts what netip.ParseAddr
+// does, and unlike that allocates nothing for what it refuses, which may come with a request.
 func parseAddr(s string) (netip.Addr, bool) {
-	a, err := netip.ParseAddr(s)
-	if err != nil || a.Zone() != "" {
-		return netip.Addr{}, false
+	if strings.IndexByte(s, ':') < 0 {
+		v4, ok := parseIPv4(s)
+		return netip.AddrFrom4(v4), ok
 	}
-	return a.Unmap(), true
+	var out [16]byte
+	n, gap := 0, -1 // bytes read, and where :: stands
+	if strings.HasPrefix(s, "::") {
+		gap, s = 0, s[2:]
+	}
+	for s != "" {
+		if n == len(out) {
+			return netip.Addr{}, false
+		}
+		digits, v := 0, 0
+		for digits < len(s) && digits < 5 && hexDigit(s[digits]) >= 0 {
+			v = v<<4 | hexDigit(s[digits])
+			digits++
+		}
+		if digits > 0 && digits < len(s) && s[digits] == '.' {
+			v4, ok := parseIPv4(s)
+			if !ok || n > len(out)-4 || gap < 0 && n != len(out)-4 {
+				return netip.Addr{}, false
+			}
+			n += copy(out[n:], v4[:])
+			break
+		}
+		if digits == 0 || digits > 4 {
+			return netip.Addr{}, false
+		}
+		out[n], out[n+1] = byte(v>>8), byte(v)
+		n += 2
+		if s = s[digits:]; s == "" {
+			break
+		}
+		if s[0] != ':' || len(s) == 1 {
+			return netip.Addr{}, false
+		}
+		if s = s[1:]; s[0] == ':' {
+			if gap >= 0 {
+				return netip.Addr{}, false
+			}
+			gap, s = n, s[1:]
+		}
+	}
+	switch {
+	case gap < 0 && n < len(out), gap >= 0 && n == len(out):
+		return netip.Addr{}, false
+	case gap >= 0:
+		moved := copy(out[len(out)-(n-gap):], out[gap:n])
+		clear(out[gap : len(out)-moved])
+	}
+	return netip.AddrFrom16(out).Unmap(), true
+}
+
+// parseIPv4 reads four decimal numbers without leading zeros.
+func parseIPv4(s string) (out [4]byte, ok bool) {
+	for i := range out {
+		n, v := 0, 0
+		for n < len(s) && n < 4 && '0' <= s[n] && s[n] <= '9' {
+			v = v*10 + int(s[n]-'0')
+			n++
+		}
+		if n == 0 || v > 255 || n > 1 && s[0] == '0' {
+			return out, false
+		}
+		out[i] = byte(v)
+		if s = s[n:]; i < len(out)-1 {
+			if s == "" || s[0] != '.' {
+				return out, false
+			}
+			s = s[1:]
+		}
+	}
+	return out, s == ""
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'a' <= lower(c) && lower(c) <= 'f':
+		return int(lower(c)-'a') + 10
+	}
+	return -1
 }
 
 // parsePrefix reads a range in CIDR form; an address alone is a range of one (S4-116, S4-284).
