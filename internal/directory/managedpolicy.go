@@ -61,8 +61,12 @@ func (tx *Tx) CreatePolicy(account string, n NewPolicy) (p *entity.Policy, err e
 }
 
 func checkManagedDocument(acct *entity.Account, text string) error {
-	if _, err := checkDocument(policy.Identity, text); err != nil {
+	doc, err := checkDocument(policy.Identity, text)
+	if err != nil {
 		return err
+	}
+	if err := doc.CheckManaged(); err != nil {
+		return badDocument(err)
 	}
 	return checkQuota(acct, PolicySizeQuota, policy.Size(text))
 }

@@ -49,6 +49,8 @@ func TestCreatePolicy(t *testing.T) {
 		{"description", fault.Invalid, "The specified value for description is invalid. It is longer than the maximum length.",
 			directory.NewPolicy{Name: "x", Description: strings.Repeat("x", 1001), Document: allowList}},
 		{"not JSON", fault.MalformedDocument, "Syntax errors in policy.", directory.NewPolicy{Name: "x", Document: "{"}},
+		{"of the old version", fault.MalformedDocument, "Policy document must be version 2012-10-17 or greater.",
+			directory.NewPolicy{Name: "x", Document: strings.Replace(allowList, "2012-10-17", "2008-10-17", 1)}},
 		{"with a principal", fault.MalformedDocument, "Policy document should not specify a principal.", directory.NewPolicy{Name: "x", Document: trustEC2}},
 		{"too large", fault.LimitExceeded, "Cannot exceed quota for PolicySize: 6144", directory.NewPolicy{Name: "x", Document: sized(6145)}},
 		{"duplicate tags", fault.InvalidInput, "Duplicate tag keys found.",
