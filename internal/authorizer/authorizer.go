@@ -155,15 +155,19 @@ func (a *Authorizer) Decide(s *snapshot.Snapshot, c *Caller, env *Environment, c
 	if !q.bind(a, s, env, &d) {
 		return d
 	}
-	d.Decision = policy.Evaluate(&q.request, &q.set)
-	if ch.Trust && ch.Policy == nil && d.Allowed() {
-		// There is no role, so nothing trusts the caller; identity policies alone never open one (S4-M14).
+	if d.Decision = policy.Evaluate(&q.request, &q.set); ch.untrusted(d.Decision) {
 		d.Decision = policy.Decision{Effect: policy.Deny, Layer: policy.LayerResource}
 	}
 	return d
 }
 
-// Explain gives the full account of the decision on the same check.
+// untrusted reports whether what was allowed must be denied all the same: there is no role, so nothing trusts the caller; identity
+// policies alone never open one (S4-M14).
+func (ch *Check) untrusted(d policy.Decision) bool {
+	return ch.Trust && ch.Policy == nil && d.Effect == policy.Allow
+}
+
+// Explain gives the full account of the decision on the same check. Callers count a Disagreement in the metrics.
 func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) *policy.Explanation {
 	d := Decision{Caller: c, Check: ch, snapshot: s}
 	q := queries.Get().(*query)
@@ -171,7 +175,11 @@ func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, 
 	if !q.bind(a, s, env, &d) {
 		return &policy.Explanation{}
 	}
-	return policy.Explain(&q.request, &q.set)
+	x := policy.Explain(&q.request, &q.set)
+	if ch.untrusted(x.Decision) {
+		x.Decision, x.Statements = policy.Decision{Effect: policy.Deny, Layer: policy.LayerResource}, nil
+	}
+	return x
 }
 
 // bind fills in the request and the policies that apply. It reports whether the caller exists.

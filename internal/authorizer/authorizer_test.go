@@ -360,6 +360,9 @@ func TestTrust(t *testing.T) {
 		if d.Allowed() || d.Message() != want {
 			t.Errorf("%s without a role: %s", action, d.Message())
 		}
+		if e := w.auth.Explain(w.follower.Current(), ann, environment(), &check); e.Decision != d.Decision || e.Statements != nil || e.Disagreement != nil {
+			t.Errorf("%s without a role is explained as %+v", action, e.Decision)
+		}
 	}
 }
 
