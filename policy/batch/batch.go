@@ -192,7 +192,8 @@ func (ev *Evaluator) Evaluate(c *Case) (*Result, error) {
 	return NewResult(x), nil
 }
 
-// Explain is Evaluate with the whole explanation. The policies bear the names that Statement.Policy gives.
+// Explain is Evaluate with the whole explanation. The policies bear the names that Statement.Policy gives. It is an error when
+// the specification evaluator, which explains, decides otherwise than the engine: then neither is to be believed.
 func (ev *Evaluator) Explain(c *Case) (*policy.Explanation, error) {
 	req, err := c.Request.Policy()
 	if err != nil {
@@ -202,7 +203,11 @@ func (ev *Evaluator) Explain(c *Case) (*policy.Explanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	return policy.Explain(req, set), nil
+	x := policy.Explain(req, set)
+	if x.Disagreement != nil {
+		return nil, fmt.Errorf("a defect of the engine, please report it: %w", x.Disagreement)
+	}
+	return x, nil
 }
 
 // NewResult makes a line of output from an explanation.
