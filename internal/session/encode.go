@@ -222,6 +222,9 @@ func (c *Claims) setNumber(tag byte, value []byte) error {
 	if err != nil {
 		return err
 	}
+	if n == 0 {
+		return errFields // zero is never written: it would be a second form of what is left out
+	}
 	switch tag {
 	case fieldKind:
 		if n > 255 {
