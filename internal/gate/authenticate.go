@@ -246,8 +246,8 @@ func (g *Gate) managedDocument(s *snapshot.Snapshot, account, arn string) manage
 	if !ok {
 		return managedDocument{}
 	}
-	p, ok := owner.Policy(arn[strings.LastIndexByte(arn, '/')+1:])
-	if !ok || p.ARN() != arn {
+	p, ok := owner.PolicyByARN(arn)
+	if !ok {
 		return managedDocument{}
 	}
 	return managedDocument{p.DefaultDocument(), p.Guards()}

@@ -2,6 +2,7 @@ package snapshot
 
 import (
 	"iter"
+	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/store"
@@ -64,6 +65,15 @@ func (a Account) Policy(name string) (Policy, bool) {
 		return Policy{}, false
 	}
 	return Policy{Policy: &n.Policy, Revision: n.rev}, true
+}
+
+// PolicyByARN returns the customer managed policy of this account whose ARN, path and case included, is arn.
+func (a Account) PolicyByARN(arn string) (Policy, bool) {
+	p, ok := a.Policy(arn[strings.LastIndexByte(arn, '/')+1:])
+	if !ok || p.ARN() != arn {
+		return Policy{}, false
+	}
+	return p, true
 }
 
 // UserByID returns the user of this account with that unique ID.

@@ -1,8 +1,11 @@
 package iam
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -44,8 +47,9 @@ func entityTags(tags []shape.Tag) []entity.Tag {
 	return out
 }
 
-// tagPage is one page of tags, in the order given. The marker says how many went before: a tag key, unlike a name, may be longer
-// than a marker.
+// tagPage is one page of an entity's tags in the order of their keys, which AWS promises of its lists ("ListRoleTags",
+// "ListPolicyTags" in the IAM API Reference). Without tags it is an empty list, where a get call answers none. The marker says
+// how many went before: a tag key, unlike a name, may be longer than a marker.
 func tagPage(tags []entity.Tag, after *string, max *int) (some []shape.Tag, next *string, err error) {
 	key, err := place(after)
 	if err != nil {
@@ -57,9 +61,15 @@ func tagPage(tags []entity.Tag, after *string, max *int) (some []shape.Tag, next
 			return nil, nil, fault.New(fault.MarkerInvalid, "Invalid Marker.")
 		}
 	}
+	tags = slices.SortedFunc(slices.Values(tags), func(a, b entity.Tag) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)), strings.Compare(a.Key, b.Key))
+	})
 	tags = tags[min(from, len(tags)):]
 	if n := limit(max); len(tags) > n {
 		return shapeTags(tags[:n]), new(marker(strconv.Itoa(from + n))), nil
+	}
+	if len(tags) == 0 {
+		return []shape.Tag{}, nil, nil
 	}
 	return shapeTags(tags), nil, nil
 }

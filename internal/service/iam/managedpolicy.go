@@ -30,7 +30,7 @@ func (s *service) managedByARN(account snapshot.Account, text string) (managedPo
 	if _, ok := policyOwner(text); !ok {
 		return managedPolicy{}, fault.New(fault.Invalid, "ARN %s is not valid.", text)
 	}
-	if p, ok := account.Policy(text[strings.LastIndexByte(text, '/')+1:]); ok && p.ARN() == text {
+	if p, ok := account.PolicyByARN(text); ok {
 		return managedPolicy{own: p.Policy}, nil
 	}
 	return managedPolicy{}, fault.New(fault.NotFound, "Policy %s was not found.", text)

@@ -284,7 +284,7 @@ func (s *service) ListPolicyTags(_ context.Context, c *gate.Call, in *shape.List
 	if p.own != nil {
 		tags = p.own.Tags
 	}
-	sorted, next, err := sortedTagPage(tags, in.Marker, in.MaxItems)
+	sorted, next, err := tagPage(tags, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

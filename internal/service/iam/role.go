@@ -1,10 +1,8 @@
 package iam
 
 import (
-	"cmp"
 	"context"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -204,24 +202,11 @@ func (s *service) ListRoleTags(_ context.Context, c *gate.Call, in *shape.ListRo
 	if err != nil {
 		return nil, err
 	}
-	tags, next, err := sortedTagPage(r.Tags, in.Marker, in.MaxItems)
+	tags, next, err := tagPage(r.Tags, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}
 	return &shape.ListRoleTagsResponse{IsTruncated: truncated(next), Marker: next, Tags: tags}, nil
-}
-
-// sortedTagPage is one page of tags in the order of their keys, which AWS promises of its lists ("ListRoleTags",
-// "ListPolicyTags" in the IAM API Reference).
-func sortedTagPage(tags []entity.Tag, after *string, max *int) ([]shape.Tag, *string, error) {
-	sorted := slices.SortedFunc(slices.Values(tags), func(a, b entity.Tag) int {
-		return cmp.Or(strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)), strings.Compare(a.Key, b.Key))
-	})
-	some, next, err := tagPage(sorted, after, max)
-	if some == nil {
-		some = []shape.Tag{} // a list call answers an empty list, a get call none
-	}
-	return some, next, err
 }
 
 // role finds a role of the caller's account.

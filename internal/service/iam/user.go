@@ -218,7 +218,7 @@ func (s *service) ListUserTags(_ context.Context, c *gate.Call, in *shape.ListUs
 	if err != nil {
 		return nil, err
 	}
-	tags, next, err := sortedTagPage(u.Tags, in.Marker, in.MaxItems)
+	tags, next, err := tagPage(u.Tags, in.Marker, in.MaxItems)
 	if err != nil {
 		return nil, err
 	}

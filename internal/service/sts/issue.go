@@ -1,7 +1,6 @@
 package sts
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"github.com/ostiary-iam/ostiary/internal/credential"
@@ -105,8 +104,8 @@ func (s *service) managedPolicy(c *gate.Call, account, text string) bool {
 	if !ok {
 		return false
 	}
-	p, ok := owner.Policy(text[strings.LastIndexByte(text, '/')+1:])
-	return ok && p.ARN() == text
+	_, ok = owner.PolicyByARN(text)
+	return ok
 }
 
 // checkMFA refuses codes: no caller has a device yet that could have made one.
