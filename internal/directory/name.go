@@ -86,6 +86,18 @@ func alreadyExists(kind entity.Kind, name string) error {
 		e.Message = "Group with name " + name + " already exists."
 	case entity.KindRole:
 		e.Message = "Role with name " + name + " already exists."
+	case entity.KindLoginProfile:
+		e.Message = "Login Profile for user " + name + " already exists."
+	case entity.KindMFADevice:
+		e.Message = "MFADevice entity at the same path and name already exists."
+	case entity.KindServerCertificate:
+		e.Message = "The Server Certificate with name " + name + " already exists."
+	case entity.KindInstanceProfile:
+		e.Message = "Instance Profile " + name + " already exists."
+	case entity.KindSAMLProvider:
+		e.Message = "SAMLProvider with name " + name + " already exists."
+	case entity.KindOIDCProvider:
+		e.Message = "Provider with url https://" + name + " already exists."
 	default:
 		e.Message = "A policy called " + name + " already exists. Duplicate names are not allowed."
 	}

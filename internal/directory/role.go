@@ -157,6 +157,9 @@ func (tx *Tx) DeleteRole(account, name string) (err error) {
 	if r.ServiceLinked != "" {
 		return protected(r.Name)
 	}
+	if err := unowned(r.Owned); err != nil {
+		return err
+	}
 	if err := empty(&r.Grants); err != nil {
 		return err
 	}

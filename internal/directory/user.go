@@ -92,6 +92,9 @@ func (tx *Tx) DeleteUser(account, name string) (err error) {
 	if len(u.Keys) > 0 {
 		return deleteConflict("Cannot delete entity, must delete access keys first.")
 	}
+	if err := unowned(u.Owned); err != nil {
+		return err
+	}
 	if err := empty(&u.Grants); err != nil {
 		return err
 	}

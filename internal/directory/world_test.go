@@ -1,6 +1,7 @@
 package directory_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -217,8 +218,9 @@ type state struct {
 	roles    map[string]*entity.Role
 	policies map[string]*entity.Policy
 	keys     map[string]*entity.AccessKey
-	index    map[string]string // the index plane: printed key → value
-	usage    []string          // IDs that have usage records
+	items    map[string]entity.Item // by printed key
+	index    map[string]string      // the index plane: printed key → value
+	usage    []string               // IDs that have usage records
 }
 
 func decoded[T any](t reporter, into map[string]*T, id string, value []byte) {
@@ -234,7 +236,7 @@ func (w *world) state() *state {
 	w.t.Helper()
 	s := &state{accounts: map[string]*entity.Account{}, users: map[string]*entity.User{}, groups: map[string]*entity.Group{},
 		roles: map[string]*entity.Role{}, policies: map[string]*entity.Policy{}, keys: map[string]*entity.AccessKey{},
-		index: map[string]string{}}
+		items: map[string]entity.Item{}, index: map[string]string{}}
 	err := w.store.View(context.Background(), func(r store.Reader) error {
 		for e, err := range r.Range(nil) {
 			if err != nil {
@@ -258,6 +260,15 @@ func (w *world) state() *state {
 				decoded(w.t, s.policies, id, e.Value)
 			case "id key":
 				decoded(w.t, s.keys, id, e.Value)
+			case "id item":
+				it, err := entity.DecodeItem(entity.Kind(parts[3].(string)), e.Value)
+				if err != nil {
+					return err
+				}
+				if !bytes.Equal(entity.KeyOf(it), e.Key) {
+					w.t.Errorf("%s holds %+v", keyenc.Print(e.Key), it)
+				}
+				s.items[keyenc.Print(e.Key)] = it
 			case "id epoch":
 			case "ix name", "ix uid", "ix alias", "ix count":
 				s.index[keyenc.Print(e.Key)] = string(e.Value)
@@ -401,6 +412,7 @@ func (w *world) intact() {
 				attachments[id], boundaries[id])
 		}
 	}
+	w.itemsIntact(s, put, counts)
 	for id := range s.keys {
 		if !listed[id] {
 			w.t.Errorf("nobody lists the key %s", id)
@@ -418,6 +430,48 @@ func (w *world) intact() {
 	maps.DeleteFunc(s.index, func(_, value string) bool { return value == zero })
 	if !maps.Equal(want, s.index) {
 		w.t.Errorf("the indexes do not agree with the records (-want +got):\n%s", cmp.Diff(want, s.index))
+	}
+}
+
+// itemsIntact checks the items: their entries in the indexes, and that an owner lists what names it as its owner and
+// nothing else.
+func (w *world) itemsIntact(s *state, put func(key []byte, record any), counts map[string]int) {
+	w.t.Helper()
+	listed := make(map[string]string) // printed key of an item → owner
+	list := func(owner, account string, owned entity.Owned) {
+		for kind, ids := range owned {
+			if len(ids) == 0 {
+				w.t.Errorf("%s keeps an empty list of %s", owner, kind)
+			}
+			for _, id := range ids {
+				key := keyenc.Print(entity.ItemKey(account, kind, id))
+				if s.items[key] == nil || listed[key] != "" {
+					w.t.Errorf("%s lists %s, which is %+v and listed by %q", owner, key, s.items[key], listed[key])
+				}
+				listed[key] = owner
+			}
+		}
+	}
+	for id, a := range s.accounts {
+		list(id, id, a.Owned)
+	}
+	for id, u := range s.users {
+		list(id, u.Account, u.Owned)
+	}
+	for id, r := range s.roles {
+		list(id, r.Account, r.Owned)
+	}
+	for key, it := range s.items {
+		p := it.Place()
+		ref := p.NameRef(it.Kind())
+		put(entity.NameKey(p.Account, it.Kind(), p.Name), &ref)
+		if p.Unique {
+			put(entity.UniqueIDKey(p.ID), &ref.Ref)
+		}
+		counts[keyenc.Print(entity.CountKey(p.Account, it.Kind()))]++
+		if s.accounts[p.Account] == nil || listed[key] != p.Owner {
+			w.t.Errorf("%s says it is owned by %q and is listed by %q", key, p.Owner, listed[key])
+		}
 	}
 }
 

@@ -9,6 +9,7 @@
 //	("id", "role", account, roleID)          Role
 //	("id", "policy", account, policyID)      Policy         customer managed, with its versions
 //	("id", "key", accessKeyID)               AccessKey      long-term keys of users and of the root user
+//	("id", "item", account, kind, ID)        (an Item)      every smaller kind; see [Item]
 //	("id", "epoch", account)                 Epoch          rewritten whenever documents shared by several principals change
 //
 //	("ix", "name", account, kind, name)      NameRef        unique names without case: name is folded with FoldName
@@ -54,6 +55,10 @@ const (
 	PrefixGroup        = "AGPA"
 	PrefixRole         = "AROA"
 	PrefixPolicy       = "ANPA"
+	PrefixProfile      = "AIPA" // instance profiles
+	PrefixPublicKey    = "APKA"
+	PrefixCertificate  = "ASCA" // server certificates
+	PrefixCredential   = "ACCA" // service-specific credentials
 	PrefixLongTermKey  = "AKIA"
 	PrefixTemporaryKey = "ASIA"
 
@@ -71,6 +76,9 @@ type Account struct {
 	RootKeys  []string       `json:",omitempty"` // access key IDs, oldest first
 	Suspended bool           `json:",omitempty"`
 	Quotas    map[string]int `json:",omitempty"` // the operator's overrides, by quota name
+	Owned     Owned          `json:",omitempty"` // of the root user
+
+	PasswordPolicy *PasswordPolicy `json:",omitempty"` // nil: AWS's default
 }
 
 // Tag is a key with a value. Keys of one user or role are unique without case, and the case given is kept; those of a policy
@@ -104,6 +112,7 @@ type User struct {
 	Grants
 	Groups []string `json:",omitempty"` // group IDs, in the order of joining
 	Keys   []string `json:",omitempty"` // access key IDs, oldest first
+	Owned  Owned    `json:",omitempty"`
 }
 
 // Group is an IAM group. Its members are found in the users' records.
@@ -132,6 +141,7 @@ type Role struct {
 	Tags          []Tag  `json:",omitempty"`
 	ServiceLinked string `json:",omitempty"` // the service principal of a service-linked role
 	Grants
+	Owned Owned `json:",omitempty"` // instance profiles
 }
 
 // PolicyVersion is one version of a customer managed policy.

@@ -24,6 +24,9 @@ func fill(v reflect.Value) {
 		for i := range v.NumField() {
 			fill(v.Field(i))
 		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		fill(v.Elem())
 	case reflect.Slice:
 		v.Set(reflect.MakeSlice(v.Type(), 2, 2))
 		for i := range v.Len() {
@@ -74,6 +77,15 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip[entity.Role](t)
 	roundTrip[entity.Policy](t)
 	roundTrip[entity.AccessKey](t)
+	roundTrip[entity.LoginProfile](t)
+	roundTrip[entity.MFADevice](t)
+	roundTrip[entity.SSHKey](t)
+	roundTrip[entity.SigningCertificate](t)
+	roundTrip[entity.ServiceCredential](t)
+	roundTrip[entity.ServerCertificate](t)
+	roundTrip[entity.SAMLProvider](t)
+	roundTrip[entity.OIDCProvider](t)
+	roundTrip[entity.InstanceProfile](t)
 	roundTrip[entity.Epoch](t)
 	roundTrip[entity.Ref](t)
 	roundTrip[entity.NameRef](t)

@@ -28,6 +28,7 @@ func emptySnapshot(c *cache) *Snapshot {
 		roles:    newTable[*roleNode](seed),
 		policies: newTable[*policyNode](seed),
 		keys:     newTable[*keyNode](seed),
+		items:    newTable[*itemNode](seed),
 		cache:    c,
 	}
 }
@@ -36,7 +37,7 @@ func newAccountState(id string, in *edit) *accountState {
 	st := &accountState{
 		edit: in, id: id,
 		users: newNames[*userNode](), groups: newNames[*groupNode](), roles: newNames[*roleNode](), policies: newNames[*policyNode](),
-		members: newLinks(),
+		items: newNames[*itemNode](), members: newLinks(),
 	}
 	for kind := range useKinds {
 		st.attached[kind], st.bounded[kind] = newLinks(), newLinks()
@@ -45,7 +46,7 @@ func newAccountState(id string, in *edit) *accountState {
 }
 
 func (st *accountState) empty() bool {
-	return st.node == nil && st.epoch == 0 && st.users.len()+st.groups.len()+st.roles.len()+st.policies.len() == 0
+	return st.node == nil && st.epoch == 0 && st.users.len()+st.groups.len()+st.roles.len()+st.policies.len()+st.items.len() == 0
 }
 
 func (s *Snapshot) edit(d *decoder) *editor {
@@ -150,6 +151,10 @@ func (e *editor) find(kind entity.Kind, id string) any {
 		if st, ok := e.s.accounts.find(id); ok && st.epoch != 0 {
 			return &epochNode{account: id, rev: st.epoch}
 		}
+	default: // parseKey knows no other kinds
+		if n, ok := e.s.items.find(id); ok {
+			return n
+		}
 	}
 	return nil
 }
@@ -212,6 +217,15 @@ func (e *editor) takeOut(w swap) {
 		if w.is == nil {
 			e.s.keys.drop(e.in, was.ID)
 		}
+	case *itemNode:
+		p := was.item.Place()
+		is, _ := w.is.(*itemNode)
+		if is == nil {
+			e.s.items.drop(e.in, itemID(p.Account, was.item.Kind(), p.ID))
+		}
+		if is == nil || entity.FoldName(is.item.Place().Name) != entity.FoldName(p.Name) {
+			e.account(p.Account).items.remove(e.in, named[*itemNode]{name: itemName(was.item.Kind(), p.Name)})
+		}
 	case *epochNode:
 		if w.is == nil {
 			e.account(was.account).epoch = 0
@@ -248,6 +262,10 @@ func (e *editor) putIn(w swap) {
 		e.account(is.Account).putPolicy(e.in, is)
 	case *keyNode:
 		e.s.keys.put(e.in, is.ID, is)
+	case *itemNode:
+		p := is.item.Place()
+		e.s.items.put(e.in, itemID(p.Account, is.item.Kind(), p.ID), is)
+		e.account(p.Account).putItem(e.in, is)
 	case *epochNode:
 		e.account(is.account).epoch = is.rev
 	}
@@ -278,6 +296,10 @@ func (st *accountState) putRole(in *edit, is, was *roleNode) {
 
 func (st *accountState) putPolicy(in *edit, is *policyNode) {
 	st.policies.set(in, named[*policyNode]{entity.FoldName(is.Name), is})
+}
+
+func (st *accountState) putItem(in *edit, is *itemNode) {
+	st.items.set(in, named[*itemNode]{itemName(is.item.Kind(), is.item.Place().Name), is})
 }
 
 // share voids the linked sets of an account when a change touches more than the principal whose record it is.

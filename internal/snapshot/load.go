@@ -42,6 +42,7 @@ type part struct {
 	roles    []*roleNode
 	policies []*policyNode
 	keys     []*keyNode
+	items    []*itemNode
 }
 
 func (p *part) add(node any) {
@@ -60,6 +61,8 @@ func (p *part) add(node any) {
 		p.policies = append(p.policies, n)
 	case *keyNode:
 		p.keys = append(p.keys, n)
+	case *itemNode:
+		p.items = append(p.items, n)
 	}
 }
 
@@ -148,6 +151,10 @@ func build(s *Snapshot, parts []part) {
 			for _, n := range p.policies {
 				s.policies.put(in, n.ID, n)
 			}
+			for _, n := range p.items {
+				at := n.item.Place()
+				s.items.put(in, itemID(at.Account, n.item.Kind(), at.ID), n)
+			}
 			for _, n := range p.accounts {
 				s.putAccount(in, n)
 			}
@@ -205,6 +212,11 @@ func buildAccounts(states map[string]*accountState, in *edit, parts []part, mine
 		for _, n := range p.roles {
 			if mine(n.Account) {
 				of(n.Account).putRole(in, n, nil)
+			}
+		}
+		for _, n := range p.items {
+			if account := n.item.Place().Account; mine(account) {
+				of(account).putItem(in, n)
 			}
 		}
 		for _, n := range p.users {

@@ -47,6 +47,11 @@ type keyNode struct {
 	rev store.Revision
 }
 
+type itemNode struct {
+	item entity.Item
+	rev  store.Revision
+}
+
 type epochNode struct {
 	account string
 	rev     store.Revision
@@ -63,6 +68,7 @@ var (
 	rolePrefix    = keyenc.Encode("id", "role")
 	policyPrefix  = keyenc.Encode("id", "policy")
 	keyPrefix     = keyenc.Encode("id", "key")
+	itemPrefix    = keyenc.Encode("id", "item")
 	epochPrefix   = keyenc.Encode("id", "epoch")
 )
 
@@ -121,7 +127,7 @@ func (d *decoder) grants(g *entity.Grants) {
 	d.share(&g.Boundary)
 }
 
-// node decodes an entry into a *accountNode, *userNode, … or *epochNode, and checks that its key is the key of its content.
+// node decodes an entry into a *accountNode, *userNode, …, *itemNode or *epochNode, and checks that its key is the key of its content.
 func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 	switch {
 	case bytes.HasPrefix(key, userPrefix):
@@ -182,6 +188,8 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		}
 		d.share(&rec.ID)
 		return &accountNode{Account: *rec, rev: rev}, nil
+	case bytes.HasPrefix(key, itemPrefix):
+		return d.item(key, value, rev)
 	case bytes.HasPrefix(key, epochPrefix):
 		_, account, err := parseKey(key)
 		if err != nil {
@@ -195,6 +203,21 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 	}
 	_, _, err := parseKey(key)
 	return nil, errors.Join(errors.New("not a record of the identity plane"), err)
+}
+
+func (d *decoder) item(key, value []byte, rev store.Revision) (any, error) {
+	kind, _, err := parseKey(key)
+	if err != nil {
+		return nil, err
+	}
+	it, err := entity.DecodeItem(kind, value)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", keyenc.Print(key), err)
+	}
+	if want := entity.KeyOf(it); !bytes.Equal(key, want) {
+		return nil, fmt.Errorf("%s: the record belongs under %s", keyenc.Print(key), keyenc.Print(want))
+	}
+	return &itemNode{item: it, rev: rev}, nil
 }
 
 func decode[T any](key, value []byte, keyOf func(*T) []byte) (*T, error) {
@@ -211,16 +234,24 @@ func decode[T any](key, value []byte, keyOf func(*T) []byte) (*T, error) {
 // kindEpoch is the kind of an epoch's key.
 const kindEpoch entity.Kind = "epoch"
 
-// parseKey returns the kind and the last part of a key of the identity plane: the ID, or the account for accounts and epochs.
+// parseKey returns the kind and the last part of a key of the identity plane: the ID, or the account for accounts and epochs;
+// of an item, what stands for it in the table of items.
 // A kind that this version does not know is an error.
 func parseKey(key []byte) (entity.Kind, string, error) {
 	parts, err := keyenc.Decode(key)
 	if err != nil {
 		return "", "", err
 	}
-	var texts [4]string
+	var texts [5]string
 	n := copy(texts[:], textParts(parts))
 	kind := entity.Kind(texts[1])
+	if kind == "item" {
+		kind = entity.Kind(texts[3])
+		if n != 5 || len(parts) != 5 || !entity.IsItemKind(kind) {
+			return "", "", fmt.Errorf("an item of a kind that this version does not know: %s", keyenc.Print(key))
+		}
+		return kind, itemID(texts[2], kind, texts[4]), nil
+	}
 	want := 4
 	switch kind {
 	case entity.KindAccount, entity.KindAccessKey, kindEpoch:

@@ -44,7 +44,7 @@ func change(t *rapid.T) (key string, record any) {
 	account, n := draw(t, poolAccounts), rapid.IntRange(1, 5).Draw(t, "n")
 	suffix := fmt.Sprint(account[:1], n) // IDs are unique over accounts
 	name := draw(t, poolNames)
-	switch rapid.IntRange(0, 6).Draw(t, "kind") {
+	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0:
 		record = &entity.Account{ID: account, Alias: draw(t, poolAliases), CreatedAt: born}
 	case 1, 2:
@@ -56,12 +56,18 @@ func change(t *rapid.T) (key string, record any) {
 		record = &entity.Role{ID: "AROA" + suffix, Account: account, Name: name, Path: "/", CreatedAt: born, Trust: trust, Grants: grants(t, true)}
 	case 5:
 		record = &entity.Policy{ID: "ANPAB" + suffix, Account: account, Name: name, Path: "/", CreatedAt: born, UpdatedAt: born}
+	case 7:
+		// Two accounts may have an item of one kind and ID: serial numbers and URLs are IDs too.
+		record = &entity.InstanceProfile{ID: fmt.Sprint("AIPA", n), Account: account, Name: name, Path: "/", CreatedAt: born}
 	case 6:
 		if rapid.Bool().Draw(t, "epoch") {
 			key, record = string(entity.EpochKey(account)), &entity.Epoch{}
 		} else {
 			record = &entity.AccessKey{ID: "AKIA" + suffix, Account: account, User: "AIDA" + suffix, CreatedAt: born}
 		}
+	}
+	if rec, ok := record.(*entity.User); ok && n == 2 {
+		rec.Owned = entity.Owned{entity.KindSSHKey: {"APKA" + suffix}}
 	}
 	if key == "" {
 		key = string(keyOf(record))
@@ -91,6 +97,8 @@ func (w world) valid() bool {
 			name = "role " + r.Account + entity.FoldName(r.Name)
 		case *entity.Policy:
 			name = "policy " + r.Account + entity.FoldName(r.Name)
+		case *entity.InstanceProfile:
+			name = "profile " + r.Account + entity.FoldName(r.Name)
 		default:
 			continue
 		}

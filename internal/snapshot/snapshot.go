@@ -21,6 +21,7 @@ type Snapshot struct {
 	roles    table[*roleNode]
 	policies table[*policyNode]
 	keys     table[*keyNode]
+	items    table[*itemNode] // under itemID
 	cache    *cache
 }
 
@@ -36,9 +37,10 @@ type accountState struct {
 	groups   names[*groupNode]
 	roles    names[*roleNode]
 	policies names[*policyNode]
-	members  links           // user → group
-	attached [useKinds]links // user, group, role → policy
-	bounded  [useKinds]links // user, role → policy that is its boundary
+	items    names[*itemNode] // under itemName: of all kinds
+	members  links            // user → group
+	attached [useKinds]links  // user, group, role → policy
+	bounded  [useKinds]links  // user, role → policy that is its boundary
 }
 
 // Revision is the state of the store that s shows, as far as the identity plane goes.

@@ -74,6 +74,8 @@ func keyOf(record any) []byte {
 		return entity.PolicyKey(r.Account, r.ID)
 	case *entity.AccessKey:
 		return entity.AccessKeyKey(r.ID)
+	case entity.Item:
+		return entity.KeyOf(r)
 	}
 	panic(fmt.Sprintf("no key for %T", record))
 }
@@ -129,6 +131,7 @@ type accountView struct {
 	Groups   []entity.Group
 	Roles    []entity.Role
 	Policies []entity.Policy
+	Profiles []entity.InstanceProfile // for all kinds of items
 	Members  map[string][]string
 	Attached map[string][]snapshot.Use
 	Bounded  map[string][]snapshot.Use
@@ -169,6 +172,20 @@ func look(t testing.TB, s *snapshot.Snapshot, ids, aliases []string) view {
 		}
 		for p := range a.Policies("") {
 			av.Policies = append(av.Policies, *p.Policy)
+		}
+		for p := range snapshot.Items[*entity.InstanceProfile](a, "") {
+			av.Profiles = append(av.Profiles, *p.Record)
+			byName, ok := snapshot.ItemNamed[*entity.InstanceProfile](a, p.Record.Name)
+			byID, okID := snapshot.ItemByID[*entity.InstanceProfile](a, p.Record.ID)
+			if !ok || !okID || byName != p || byID != p {
+				t.Errorf("instance profile %s of %s is not found by name and ID", p.Record.Name, a.ID)
+			}
+		}
+		for range snapshot.Items[*entity.ServerCertificate](a, "") {
+			t.Errorf("account %s has an item of a kind that nobody wrote", a.ID)
+		}
+		if n := snapshot.ItemCount[*entity.InstanceProfile](a); n != len(av.Profiles) {
+			t.Errorf("account %s counts %d instance profiles", a.ID, n)
 		}
 		for _, id := range ids {
 			for u := range a.Members(id, "") {
@@ -274,6 +291,10 @@ func (w world) lookAccount(a *entity.Account, rev store.Revision) accountView {
 			if r.Account == a.ID {
 				av.Policies = append(av.Policies, *r)
 			}
+		case *entity.InstanceProfile:
+			if r.Account == a.ID {
+				av.Profiles = append(av.Profiles, *r)
+			}
 		}
 	}
 	byName := func(a, b string) int { return cmp.Compare(entity.FoldName(a), entity.FoldName(b)) }
@@ -281,6 +302,7 @@ func (w world) lookAccount(a *entity.Account, rev store.Revision) accountView {
 	slices.SortFunc(av.Groups, func(a, b entity.Group) int { return byName(a.Name, b.Name) })
 	slices.SortFunc(av.Roles, func(a, b entity.Role) int { return byName(a.Name, b.Name) })
 	slices.SortFunc(av.Policies, func(a, b entity.Policy) int { return byName(a.Name, b.Name) })
+	slices.SortFunc(av.Profiles, func(a, b entity.InstanceProfile) int { return byName(a.Name, b.Name) })
 	for _, names := range av.Members {
 		slices.SortFunc(names, byName)
 	}

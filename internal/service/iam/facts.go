@@ -47,6 +47,16 @@ func (resources) Facts(s *snapshot.Snapshot, text string) (authorizer.Facts, boo
 		if g, ok := account.Group(name); ok {
 			return f, g.ARN() == text // the caller's guards have the epoch, which changes with the ARN of any group
 		}
+	case string(entity.KindInstanceProfile):
+		return itemFacts[*entity.InstanceProfile](f, account, name, text)
+	case string(entity.KindServerCertificate):
+		return itemFacts[*entity.ServerCertificate](f, account, name, text)
+	case string(entity.KindSAMLProvider):
+		return itemFacts[*entity.SAMLProvider](f, account, name, text)
+	case string(entity.KindOIDCProvider):
+		return itemFacts[*entity.OIDCProvider](f, account, name, text)
+	case string(entity.KindMFADevice):
+		return itemFacts[*entity.MFADevice](f, account, text, text) // a device's name is its serial number, an ARN
 	default:
 		return f, true
 	}
@@ -55,9 +65,31 @@ func (resources) Facts(s *snapshot.Snapshot, text string) (authorizer.Facts, boo
 	return f, true
 }
 
+// taggedItem is an item that policies can name.
+type taggedItem interface {
+	entity.Item
+	ARN() string
+	Labels() []entity.Tag
+}
+
+// itemFacts completes what is known of the item with that name; see Facts for what it answers.
+func itemFacts[P taggedItem](f authorizer.Facts, account snapshot.Account, name, text string) (authorizer.Facts, bool) {
+	it, ok := snapshot.ItemNamed[P](account, name)
+	if !ok {
+		var none P
+		f.Guards = account.Vacant(none.Kind(), name)
+		return f, true
+	}
+	f.Tags, f.Guards = it.Record.Labels(), it.Guards()
+	return f, it.Record.ARN() == text
+}
+
 // splitResource splits "user/division/alice" into its kind and its name.
 func splitResource(resource string) (kind, name string) {
 	kind, rest, _ := strings.Cut(resource, "/")
+	if kind == string(entity.KindOIDCProvider) { // its name is a URL
+		return kind, rest
+	}
 	return kind, rest[strings.LastIndexByte(rest, '/')+1:]
 }
 
