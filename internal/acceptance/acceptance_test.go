@@ -17,6 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 	"go.uber.org/goleak"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
@@ -40,6 +41,7 @@ func long(short, factor int) int {
 type cloud struct {
 	url  string
 	http *http.Client
+	sdk  aws.HTTPClient // the same for the SDK
 }
 
 // reach returns the endpoint for one test, whose connections end with it.
@@ -47,7 +49,8 @@ func reach(t testing.TB, url string) *cloud {
 	tr := http.DefaultTransport.(*http.Transport).Clone()
 	tr.MaxIdleConnsPerHost = 64
 	t.Cleanup(tr.CloseIdleConnections)
-	return &cloud{url: url, http: &http.Client{Transport: tr}}
+	c := &http.Client{Transport: tr}
+	return &cloud{url: url, http: c, sdk: checklist.Answers(t, testenv.PlainBodies(c))}
 }
 
 // newCloud starts a server for one test.
@@ -66,8 +69,8 @@ type caller struct {
 func (c *cloud) as(id, secret, token string) *caller {
 	keys := aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(id, secret, token))
 	return &caller{
-		iam: iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: testenv.PlainBodies(c.http)}),
-		sts: sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: testenv.PlainBodies(c.http)}),
+		iam: iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: c.sdk}),
+		sts: sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &c.url, Credentials: keys, HTTPClient: c.sdk}),
 		id:  id, secret: secret, token: token,
 	}
 }

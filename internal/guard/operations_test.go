@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
@@ -245,6 +246,7 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		for _, name := range destroyersLast(maps.Keys(s.Handlers)) {
 			t.Run(s.API.Name+" "+name, func(t *testing.T) {
 				i.t = t
+				checklist.Event(t, s.API.Name+" "+name)
 				o, row := s.API.Operations[name], s.Rows[name]
 				action := s.API.Name + ":" + name
 				form := i.form(o, values)

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 )
@@ -231,6 +232,9 @@ var (
 			"DeleteRole": nothingGrows, "DeletePolicy": nothingGrows, "DeletePolicyVersion": nothingGrows, "SetDefaultPolicyVersion": nothingGrows,
 			"DetachUserPolicy": nothingGrows, "DetachGroupPolicy": nothingGrows, "DetachRolePolicy": nothingGrows,
 			"DeleteUserPolicy": nothingGrows, "DeleteGroupPolicy": nothingGrows, "DeleteRolePolicy": nothingGrows,
+			"DeleteUser": nothingGrows, "DeleteGroup": nothingGrows, "UpdateUser": nothingGrows, "UpdateGroup": nothingGrows,
+			"RemoveUserFromGroup": nothingGrows, "DeleteAccessKey": nothingGrows, "UpdateAccessKey": nothingGrows,
+			"DeleteAccountAlias": nothingGrows, "CreateAccountAlias": "a new alias takes the place of the old one",
 		},
 		"InvalidInput": {
 			"GetPolicy": malformedARN, "DeletePolicy": malformedARN, "CreatePolicyVersion": malformedARN, "GetPolicyVersion": malformedARN,
@@ -240,7 +244,9 @@ var (
 			"DetachUserPolicy": malformedARN, "DetachGroupPolicy": malformedARN, "DetachRolePolicy": malformedARN,
 			"ListAttachedUserPolicies": byConstraint, "ListAttachedGroupPolicies": byConstraint, "ListAttachedRolePolicies": byConstraint,
 		},
-		"UnmodifiableEntity": {"UpdateRoleDescription": "the description of a service-linked role may be changed"},
+		"NoSuchEntity":                  {"CreateGroup": "it names nothing that would have to be there"},
+		"EntityTemporarilyUnmodifiable": {"UpdateUser": "no change leaves a user half made"},
+		"UnmodifiableEntity":            {"UpdateRoleDescription": "the description of a service-linked role may be changed"},
 	}
 )
 
@@ -286,6 +292,15 @@ func TestGrantErrors(t *testing.T) {
 				t.Errorf("%s is never seen to answer %s", p.operation, code)
 			} else if occurs && (never || cannot) {
 				t.Errorf("%s answers %s, which is said not to occur", p.operation, code)
+			}
+		}
+	}
+	for name, o := range service.API.Operations {
+		for _, code := range o.Errors {
+			if why, never := neverOccurs[code]; never {
+				checklist.Excludes(t, "iam "+name, code, why)
+			} else if why, cannot := cannotOccur[code][name]; cannot {
+				checklist.Excludes(t, "iam "+name, code, why)
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/wire"
@@ -96,6 +97,7 @@ func TestRowsAgainstReference(t *testing.T) {
 		if got := slices.Compact(asked); !slices.Equal(got, want) {
 			t.Errorf("%s asks for %q, want %q", name, got, want)
 		}
+		checklist.Row(t, "iam "+name, asked...)
 	}
 }
 

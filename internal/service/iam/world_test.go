@@ -20,6 +20,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -139,7 +140,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w := &world{t: t, store: s, ring: ring, usage: usage.New(usage.Config{Store: s}),
-		http: testenv.HTTPClient()}
+		http: checklist.Answers(t, testenv.HTTPClient())}
 	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}})
 	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
 	ctx, stop := context.WithCancel(context.Background())
