@@ -104,6 +104,9 @@ func (tx *Tx) SetAlias(account, alias string) (err error) {
 	if taken != nil {
 		return &fault.Error{Kind: fault.Exists, Subject: alias, Message: "The account alias " + alias + " already exists."}
 	}
+	if err := checkQuota(acct, AccountAliasesQuota, 1); err != nil {
+		return err
+	}
 	if acct.Alias != "" {
 		tx.txn.Delete(entity.AliasKey(acct.Alias))
 	}

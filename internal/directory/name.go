@@ -9,13 +9,14 @@ import (
 
 // Lengths of names and paths (S4-245).
 const (
-	maxUserName       = 64
-	maxGroupName      = 128
-	maxRoleName       = 64
-	maxPolicyName     = 128
-	maxPath           = 512
-	maxDescription    = 1000
-	serviceLinkedPath = "/aws-service-role/"
+	maxUserName            = 64
+	maxGroupName           = 128
+	maxRoleName            = 64
+	maxPolicyName          = 128
+	maxInstanceProfileName = 128
+	maxPath                = 512
+	maxDescription         = 1000
+	serviceLinkedPath      = "/aws-service-role/"
 )
 
 // checkName holds a name to [\w+=,.@-]+ and its length (S4-233). parameter is the API's name for it.

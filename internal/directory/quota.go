@@ -26,31 +26,75 @@ const (
 	PolicySizeQuota               = "PolicySizeQuota"
 	AssumeRolePolicySizeQuota     = "AssumeRolePolicySizeQuota"
 	TagsPerResourceQuota          = "TagsPerResourceQuota"
+
+	UsersPerGroupQuota                     = "UsersPerGroupQuota"
+	AccountAliasesQuota                    = "AccountAliasesQuota"
+	InstanceProfilesQuota                  = "InstanceProfilesQuota"
+	RolesPerInstanceProfileQuota           = "RolesPerInstanceProfileQuota"
+	LoginProfilesPerUserQuota              = "LoginProfilesPerUserQuota"
+	MFADevicesPerUserQuota                 = "MFADevicesPerUserQuota"
+	VirtualMFADevicesQuota                 = "VirtualMFADevicesQuota"
+	SSHPublicKeysPerUserQuota              = "SSHPublicKeysPerUserQuota"
+	SigningCertificatesPerUserQuota        = "SigningCertificatesPerUserQuota"
+	ServiceSpecificCredentialsPerUserQuota = "ServiceSpecificCredentialsPerUserQuota"
+	ServerCertificatesQuota                = "ServerCertificatesQuota"
+	SAMLProvidersQuota                     = "SAMLProvidersQuota"
+	IdPsPerSAMLProviderQuota               = "IdPsPerSAMLProviderQuota"
+	KeysPerSAMLProviderQuota               = "KeysPerSAMLProviderQuota"
+	OIDCProvidersQuota                     = "OIDCProvidersQuota"
+	ClientIDsPerOIDCProviderQuota          = "ClientIDsPerOIDCProviderQuota"
+	ThumbprintsPerOIDCProviderQuota        = "ThumbprintsPerOIDCProviderQuota"
 )
 
-// quotas is the one table of defaults (S4-240 to S4-250, S4-M57, S4-M58) and of the names that AWS's LimitExceeded
-// sentences use. Sizes are in characters without white space.
-var quotas = map[string]struct {
+// quota is one row of the table.
+type quota struct {
 	standard int
-	limit    string
-}{
-	UsersQuota:                    {5000, "UsersPerAccount"},
-	GroupsQuota:                   {300, "GroupsPerAccount"},
-	RolesQuota:                    {1000, "RolesPerAccount"},
-	PoliciesQuota:                 {1500, "PoliciesPerAccount"},
-	PolicyVersionsInUseQuota:      {10000, "PolicyVersionsInUse"},
-	VersionsPerPolicyQuota:        {5, "VersionsPerPolicy"},
-	GroupsPerUserQuota:            {10, "GroupsPerUser"},
-	AccessKeysPerUserQuota:        {2, "AccessKeysPerUser"},
-	AttachedPoliciesPerUserQuota:  {10, "PoliciesPerUser"},
-	AttachedPoliciesPerGroupQuota: {10, "PoliciesPerGroup"},
-	AttachedPoliciesPerRoleQuota:  {10, "PoliciesPerRole"},
-	UserPolicySizeQuota:           {2048, "UserPolicySize"},
-	GroupPolicySizeQuota:          {5120, "GroupPolicySize"},
-	RolePolicySizeQuota:           {10240, "RolePolicySize"},
-	PolicySizeQuota:               {6144, "PolicySize"},
-	AssumeRolePolicySizeQuota:     {2048, "ACLSizePerRole"},
-	TagsPerResourceQuota:          {50, "TagsPerResource"},
+	limit    string // the name that AWS's LimitExceeded sentences use
+	as       string // the quota whose number in force is the default of this one; standard is not used
+	most     int    // what the operator can raise it to; zero: to anything. More than this the records do not hold
+}
+
+// quotas is the one table of defaults (S4-240 to S4-250, S4-M57, S4-M58). Sizes are in characters without white space. Lengths
+// of names, paths and descriptions are the API model's and no quotas; so is that a user or role has one boundary.
+var quotas = map[string]quota{
+	UsersQuota:                    {standard: 5000, limit: "UsersPerAccount"},
+	GroupsQuota:                   {standard: 300, limit: "GroupsPerAccount"},
+	RolesQuota:                    {standard: 1000, limit: "RolesPerAccount"},
+	PoliciesQuota:                 {standard: 1500, limit: "PoliciesPerAccount"},
+	PolicyVersionsInUseQuota:      {standard: 10000, limit: "PolicyVersionsInUse"},
+	VersionsPerPolicyQuota:        {standard: 5, limit: "VersionsPerPolicy"},
+	GroupsPerUserQuota:            {standard: 10, limit: "GroupsPerUser"},
+	UsersPerGroupQuota:            {as: UsersQuota, limit: "UsersPerGroup"},
+	AccessKeysPerUserQuota:        {standard: 2, limit: "AccessKeysPerUser"}, // the root user's too
+	AttachedPoliciesPerUserQuota:  {standard: 10, limit: "PoliciesPerUser"},
+	AttachedPoliciesPerGroupQuota: {standard: 10, limit: "PoliciesPerGroup"},
+	AttachedPoliciesPerRoleQuota:  {standard: 10, limit: "PoliciesPerRole"},
+	UserPolicySizeQuota:           {standard: 2048, limit: "UserPolicySize"},
+	GroupPolicySizeQuota:          {standard: 5120, limit: "GroupPolicySize"},
+	RolePolicySizeQuota:           {standard: 10240, limit: "RolePolicySize"},
+	PolicySizeQuota:               {standard: 6144, limit: "PolicySize"},
+	AssumeRolePolicySizeQuota:     {standard: 2048, limit: "ACLSizePerRole"},
+	TagsPerResourceQuota:          {standard: 50, limit: "TagsPerResource"},
+	AccountAliasesQuota:           {standard: 1, limit: "AccountAliasesPerAccount", most: 1},
+	InstanceProfilesQuota:         {standard: 1000, limit: "InstanceProfilesPerAccount"},
+	RolesPerInstanceProfileQuota:  {standard: 1, limit: "InstanceSessionsPerInstanceProfile", most: 1},
+
+	// Sign-in: the root user's devices are counted as a user's.
+	LoginProfilesPerUserQuota: {standard: 1, limit: "LoginProfilesPerUser", most: 1},
+	MFADevicesPerUserQuota:    {standard: 8, limit: "MFADevicesPerUser"},
+	VirtualMFADevicesQuota:    {as: UsersQuota, limit: "VirtualMFADevicesPerAccount"},
+
+	SSHPublicKeysPerUserQuota:              {standard: 5, limit: "SSHPublicKeysPerUser"},
+	SigningCertificatesPerUserQuota:        {standard: 2, limit: "SigningCertificatesPerUser"},
+	ServiceSpecificCredentialsPerUserQuota: {standard: 2, limit: "ServiceSpecificCredentialsPerUser"}, // for each service
+	ServerCertificatesQuota:                {standard: 20, limit: "ServerCertificatesPerAccount"},
+
+	SAMLProvidersQuota:              {standard: 100, limit: "SAMLProvidersPerAccount"},
+	IdPsPerSAMLProviderQuota:        {standard: 10, limit: "IdPsPerSAMLProvider"}, // entity descriptors of a metadata document
+	KeysPerSAMLProviderQuota:        {standard: 10, limit: "KeysPerSAMLProvider"}, // certificates of a metadata document
+	OIDCProvidersQuota:              {standard: 100, limit: "OpenIdConnectProvidersPerAccount"},
+	ClientIDsPerOIDCProviderQuota:   {standard: 100, limit: "ClientIdsPerOpenIdConnectProvider"},
+	ThumbprintsPerOIDCProviderQuota: {standard: 5, limit: "ThumbprintsPerOpenIdConnectProvider"},
 }
 
 // Quota returns the quota of that name in force for an account; a nil account has the defaults. Unknown names are zero.
@@ -60,7 +104,11 @@ func Quota(acct *entity.Account, name string) int {
 			return n
 		}
 	}
-	return quotas[name].standard
+	q := quotas[name]
+	if q.as != "" {
+		return Quota(acct, q.as)
+	}
+	return q.standard
 }
 
 // Quotas returns every quota in force for an account, by name.
@@ -90,6 +138,9 @@ func (tx *Tx) SetQuota(account, name string, n *int) (acct *entity.Account, err 
 	}
 	if n != nil && *n < 0 {
 		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: name, Message: "A quota cannot be less than zero."}
+	}
+	if most := quotas[name].most; n != nil && most > 0 && *n > most {
+		return nil, fault.New(fault.InvalidInput, "The quota %s cannot be more than %d.", name, most)
 	}
 	acct, err = tx.account(account)
 	if err != nil {

@@ -84,13 +84,12 @@ func (tx *Tx) tagged(t Target) (*holder, error) {
 	return h, err
 }
 
-// sameKey says when two keys are one: users and roles do not tell them apart by case, policies do ("Tags for IAM
-// resources", Case sensitivity).
+// foldsKeys says whether tag keys that differ in case alone are one key: those of users and roles are, those of every other
+// kind are not ("Tags for IAM resources", Case sensitivity).
+func foldsKeys(kind entity.Kind) bool { return kind == entity.KindUser || kind == entity.KindRole }
+
 func sameKey(kind entity.Kind, a, b string) bool {
-	if kind == entity.KindPolicy {
-		return a == b
-	}
-	return strings.EqualFold(a, b)
+	return a == b || foldsKeys(kind) && strings.EqualFold(a, b)
 }
 
 // mergeTags returns have with add put in. A replaced tag keeps its place and takes the new key's case.
@@ -102,7 +101,7 @@ func mergeTags(acct *entity.Account, kind entity.Kind, have, add []entity.Tag) (
 		for _, other := range add[:i] {
 			if sameKey(kind, tag.Key, other.Key) {
 				message := "Duplicate tag keys found."
-				if kind != entity.KindPolicy {
+				if foldsKeys(kind) {
 					message += " Please note that Tag keys are case insensitive."
 				}
 				return nil, &fault.Error{Kind: fault.InvalidInput, Subject: tag.Key, Message: message}

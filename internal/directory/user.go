@@ -129,6 +129,9 @@ func (tx *Tx) AddToGroup(account, user, group string) (err error) {
 	if err := checkQuota(acct, GroupsPerUserQuota, len(u.Groups)+1); err != nil {
 		return err
 	}
+	if err := checkQuota(acct, UsersPerGroupQuota, g.Members+1); err != nil {
+		return err
+	}
 	u.Groups = append(u.Groups, g.ID)
 	g.Members++
 	tx.put(entity.UserKey(account, u.ID), u)

@@ -88,7 +88,12 @@ func (p *InstanceProfile) Place() Place {
 
 // ARN of p.
 func (p *InstanceProfile) ARN() string {
-	return iamARN(p.Account, string(KindInstanceProfile), p.Path, p.Name)
+	return InstanceProfileARN(p.Account, p.Path, p.Name)
+}
+
+// InstanceProfileARN is the ARN of an instance profile.
+func InstanceProfileARN(account, path, name string) string {
+	return iamARN(account, string(KindInstanceProfile), path, name)
 }
 
 // Labels are the tags of p.

@@ -235,11 +235,12 @@ func TestNoWayAroundTheGate(t *testing.T) {
 	key := element(i.iam("CreateAccessKey", "UserName", "target"), "AccessKeyId")
 	i.iam("CreateGroup", "GroupName", "crew")
 	role := element(i.iam("CreateRole", "RoleName", "worker", "AssumeRolePolicyDocument", trust), "Arn")
+	i.iam("CreateInstanceProfile", "InstanceProfileName", "profile")
 	managed := element(i.iam("CreatePolicy", "PolicyName", "managed", "PolicyDocument", document), "Arn")
 	values := map[string]string{
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyName": "inline", "PolicyDocument": document,
 		"AssumeRolePolicyDocument": trust, "PolicyArn": managed, "PermissionsBoundary": administrator, "VersionId": "v1",
-		"AccessKeyId": key, "AccountAlias": "acme", "Status": "Inactive", "RoleArn": role, "RoleSessionName": "session", "Description": "x",
+		"AccessKeyId": key, "InstanceProfileName": "profile", "AccountAlias": "acme", "Status": "Inactive", "RoleArn": role, "RoleSessionName": "session", "Description": "x",
 		"Tags.member.1.Key": "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
 	}
 	for _, s := range services() {

@@ -5,7 +5,9 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
@@ -56,14 +58,11 @@ var summaryQuotas = []string{
 	directory.AccessKeysPerUserQuota, directory.AttachedPoliciesPerUserQuota, directory.AttachedPoliciesPerGroupQuota,
 	directory.AttachedPoliciesPerRoleQuota, directory.UserPolicySizeQuota, directory.GroupPolicySizeQuota,
 	directory.RolePolicySizeQuota, directory.PolicySizeQuota, directory.AssumeRolePolicySizeQuota,
+	directory.InstanceProfilesQuota, directory.ServerCertificatesQuota, directory.SigningCertificatesPerUserQuota,
 }
 
-// notYet are entries about what cannot be made yet: there is none, and none is allowed.
-var notYet = []string{
-	"AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent", "InstanceProfiles",
-	"InstanceProfilesQuota", "MFADevices", "MFADevicesInUse", "Providers", "ServerCertificates", "ServerCertificatesQuota",
-	"SigningCertificatesPerUserQuota",
-}
+// present is how the summary says that the root user has items of a kind.
+func present(account snapshot.Account, k entity.Kind) int { return min(len(account.Owned[k]), 1) }
 
 // GetAccountSummary counts what the account has and shows the quotas in force (S4-243, S4-M60).
 func (s *service) GetAccountSummary(_ context.Context, c *gate.Call, _ *shape.GetAccountSummaryRequest) (*shape.GetAccountSummaryResponse, error) {
@@ -76,16 +75,28 @@ func (s *service) GetAccountSummary(_ context.Context, c *gate.Call, _ *shape.Ge
 		versions += len(p.Versions)
 	}
 	m := map[string]int{
+		"MFADevices": 0, "MFADevicesInUse": 0,
 		"Users": account.UserCount(), "Groups": account.GroupCount(), "Roles": account.RoleCount(),
 		"Policies": account.PolicyCount(), "PolicyVersionsInUse": versions,
 		"AccountAccessKeysPresent":   min(len(account.RootKeys), 1),
 		"GlobalEndpointTokenVersion": 2, // session tokens are valid in every region
+
+		"InstanceProfiles":   snapshot.ItemCount[*entity.InstanceProfile](account),
+		"ServerCertificates": snapshot.ItemCount[*entity.ServerCertificate](account),
+		"Providers":          snapshot.ItemCount[*entity.SAMLProvider](account) + snapshot.ItemCount[*entity.OIDCProvider](account),
+
+		"AccountMFAEnabled":                 present(account, entity.KindMFADevice),
+		"AccountPasswordPresent":            present(account, entity.KindLoginProfile),
+		"AccountSigningCertificatesPresent": present(account, entity.KindSigningCertificate),
+	}
+	for d := range snapshot.Items[*entity.MFADevice](account, "") {
+		m["MFADevices"]++
+		if d.Record.Owner != "" {
+			m["MFADevicesInUse"]++
+		}
 	}
 	for _, name := range summaryQuotas {
 		m[name] = directory.Quota(account.Account, name)
-	}
-	for _, name := range notYet {
-		m[name] = 0
 	}
 	return &shape.GetAccountSummaryResponse{SummaryMap: m}, nil
 }

@@ -79,8 +79,8 @@ func TestAccountSummary(t *testing.T) {
 		"PolicySizeQuota": 6144, "UserPolicySizeQuota": 2048, "GroupPolicySizeQuota": 5120, "RolePolicySizeQuota": 10240,
 		"AssumeRolePolicySizeQuota": 2048, "AccountAccessKeysPresent": 1, "GlobalEndpointTokenVersion": 2,
 		"AccountMFAEnabled": 0, "AccountPasswordPresent": 0, "AccountSigningCertificatesPresent": 0,
-		"InstanceProfiles": 0, "InstanceProfilesQuota": 0, "MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0,
-		"ServerCertificates": 0, "ServerCertificatesQuota": 0, "SigningCertificatesPerUserQuota": 0,
+		"InstanceProfiles": 0, "InstanceProfilesQuota": 1000, "MFADevices": 0, "MFADevicesInUse": 0, "Providers": 0,
+		"ServerCertificates": 0, "ServerCertificatesQuota": 20, "SigningCertificatesPerUserQuota": 2,
 	}
 	for _, key := range types.SummaryKeyType("").Values() {
 		if _, ok := want[string(key)]; !ok {

@@ -174,7 +174,7 @@ func (s *service) roleDetail(ctx context.Context, c *gate.Call, account snapshot
 	}
 	return &shape.RoleDetail{
 		Arn: new(r.ARN()), AssumeRolePolicyDocument: new(escapeDocument(trustText(c.Snapshot, r.Role))),
-		AttachedManagedPolicies: attachedShapes(s.attached(account, r.Attached)), CreateDate: &r.CreatedAt, InstanceProfileList: []shape.InstanceProfile{},
+		AttachedManagedPolicies: attachedShapes(s.attached(account, r.Attached)), CreateDate: &r.CreatedAt, InstanceProfileList: briefInstanceProfiles(account, profilesOf(account, r)),
 		Path: &r.Path, PermissionsBoundary: s.shapeBoundary(account, r.Grants.Boundary), RoleId: &r.ID, RoleLastUsed: used, RoleName: &r.Name,
 		RolePolicyList: inlineDetails(r.Inline), Tags: shapeTags(r.Tags),
 	}, nil

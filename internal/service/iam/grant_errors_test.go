@@ -4,14 +4,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
-	"github.com/ostiary-iam/ostiary/internal/service/iam"
 )
 
 // apiError is an operation with an error of the model that it answers.
@@ -255,63 +252,6 @@ const (
 	malformedARN = "a malformed ARN is a ValidationError"
 	byConstraint = "the model's constraints answer a ValidationError before"
 )
-
-// TestGrantErrors: every error of the model that can occur does, with its sentence, and changes nothing.
-func TestGrantErrors(t *testing.T) {
-	occur := make(map[string]bool)
-	for i, e := range grantErrors(&world{t: t}) {
-		occur[e.operation+" "+e.code] = true
-		t.Run(e.operation+"/"+e.code, func(t *testing.T) {
-			w := newWorld(t)
-			w.scene()
-			e := grantErrors(w)[i]
-			if e.quota != "" {
-				w.make(func(tx *directory.Tx) error {
-					_, err := tx.SetQuota(w.account, e.quota, &e.n)
-					return err
-				})
-			}
-			if e.first != nil {
-				if err := e.first(); err != nil {
-					t.Fatal(err)
-				}
-			}
-			before := must(w.store.Head(t.Context()))(t)
-			refused(t, e.do(), status[e.code], e.code, e.message)
-			if after := must(w.store.Head(t.Context()))(t); after != before {
-				t.Errorf("a refused call wrote: revision %d became %d", before, after)
-			}
-		})
-	}
-	service := iam.New(iam.Config{})
-	for _, p := range grantPermissions(&world{}) {
-		for _, code := range service.API.Operations[p.operation].Errors {
-			_, never := neverOccurs[code]
-			_, cannot := cannotOccur[code][p.operation]
-			if occurs := occur[p.operation+" "+code]; !occurs && !never && !cannot {
-				t.Errorf("%s is never seen to answer %s", p.operation, code)
-			} else if occurs && (never || cannot) {
-				t.Errorf("%s answers %s, which is said not to occur", p.operation, code)
-			}
-		}
-	}
-	for name, o := range service.API.Operations {
-		for _, code := range o.Errors {
-			if why, never := neverOccurs[code]; never {
-				checklist.Excludes(t, "iam "+name, code, why)
-			} else if why, cannot := cannotOccur[code][name]; cannot {
-				checklist.Excludes(t, "iam "+name, code, why)
-			}
-		}
-	}
-	for code, of := range cannotOccur {
-		for _, operation := range slices.Sorted(maps.Keys(of)) {
-			if !slices.Contains(service.API.Operations[operation].Errors, code) {
-				t.Errorf("the model lists no %s for %s", code, operation)
-			}
-		}
-	}
-}
 
 var status = map[string]int{
 	"NoSuchEntity": 404, "EntityAlreadyExists": 409, "DeleteConflict": 409, "LimitExceeded": 409, "UnmodifiableEntity": 400,

@@ -2,13 +2,11 @@ package iam_test
 
 import (
 	"context"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 )
 
@@ -217,74 +215,20 @@ func grantPermissions(w *world) []permission {
 	}
 }
 
-// TestGrantPermissions holds every operation to its permission row, as TestPermissions.
-func TestGrantPermissions(t *testing.T) {
-	for i := range grantPermissions(&world{}) {
-		t.Run(grantPermissions(&world{})[i].operation, func(t *testing.T) {
-			w := newWorld(t)
-			w.scene()
-			p := grantPermissions(w)[i]
-			action := "iam:" + p.operation
-			resource, shown := "*", p.shown
-			if p.resource != "*" {
-				resource = w.arn(p.resource)
-			}
-			if shown == "" {
-				shown = resource
-			}
-			caller := w.user("caller")
-			w.denied(p.do(t.Context(), caller), "caller", action, shown)
-
-			w.grant("caller", allow(action, w.arn("user/other")), allow(action, w.arn("group/other")),
-				allow(action, w.arn("role/other")), allow(action, w.arn("policy/other")), allow("sts:*", "*"))
-			w.denied(p.do(t.Context(), caller), "caller", action, shown)
-
-			w.grant("caller", allow("iam:*", "*"), deny(action, resource))
-			explicit := "User: " + w.arn("user/caller") + " is not authorized to perform: " + action + " on resource: " + shown +
-				" with an explicit deny in "
-			refused(t, p.do(t.Context(), caller), 403, "AccessDenied", explicit+"an identity-based policy")
-
-			events := len(w.events())
-			session := w.session("roamer", "s")
-			w.make(func(tx *directory.Tx) error {
-				return tx.PutInlinePolicy(directory.OfRole(w.account, "roamer"), "test", document(allow("iam:*", "*"), deny(action, resource)))
-			})
-			refused(t, p.do(t.Context(), session), 403, "AccessDenied", strings.Replace(explicit, w.arn("user/caller"),
-				"arn:aws:sts::"+w.account+":assumed-role/roamer/s", 1)+"an identity-based policy")
-			if got := len(w.events()); got != events+2 { // those of the test's own changes
-				t.Errorf("%d events were written with changes while everything was refused", got-events-2)
-			}
-
-			w.grant("caller", allow(action, resource))
-			if err := p.do(t.Context(), caller); err != nil {
-				t.Errorf("allowed: %v", err)
-			}
-		})
-	}
-}
-
-// TestRootGrants: the root user may do everything without a policy.
-func TestRootGrants(t *testing.T) {
-	for i := range grantPermissions(&world{}) {
-		t.Run(grantPermissions(&world{})[i].operation, func(t *testing.T) {
-			w := newWorld(t)
-			w.scene()
-			if err := grantPermissions(w)[i].do(t.Context(), w.root); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-// TestEveryOperationIsHeld: the two tables of permissions have every operation that is built.
+// TestEveryOperationIsHeld: the tables of permissions have every operation that is built.
 func TestEveryOperationIsHeld(t *testing.T) {
 	held := make(map[string]bool)
-	for _, p := range append(permissions(""), grantPermissions(&world{})...) {
+	for _, p := range permissions("") {
 		held[p.operation] = true
+	}
+	for _, f := range families {
+		for _, p := range f.permissions(&world{}) {
+			held[p.operation] = true
+		}
 	}
 	for name := range iam.New(iam.Config{}).Handlers {
 		if !held[name] {
-			t.Errorf("%s is in neither table", name)
+			t.Errorf("%s is in no table", name)
 		}
 	}
 }

@@ -32,8 +32,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "AddRoleToInstanceProfile", NewInput: func() wire.Input { return new(AddRoleToInstanceProfileRequest) },
-		Errors:  []string{"NoSuchEntity", "EntityAlreadyExists", "LimitExceeded", "UnmodifiableEntity", "ServiceFailure"},
-		Unbuilt: "Instance profiles: nothing here runs instances yet.",
+		Errors: []string{"NoSuchEntity", "EntityAlreadyExists", "LimitExceeded", "UnmodifiableEntity", "ServiceFailure"},
 	},
 	{
 		Name: "AddUserToGroup", NewInput: func() wire.Input { return new(AddUserToGroupRequest) },
@@ -85,7 +84,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateInstanceProfile", NewInput: func() wire.Input { return new(CreateInstanceProfileRequest) },
 		NewOutput: func() wire.Output { return new(CreateInstanceProfileResponse) },
 		Errors:    []string{"EntityAlreadyExists", "InvalidInput", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt:   "Instance profiles: nothing here runs instances yet.",
 	},
 	{
 		Name: "CreateLoginProfile", NewInput: func() wire.Input { return new(CreateLoginProfileRequest) },
@@ -171,8 +169,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteInstanceProfile", NewInput: func() wire.Input { return new(DeleteInstanceProfileRequest) },
-		Errors:  []string{"NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Instance profiles: nothing here runs instances yet.",
+		Errors: []string{"NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "DeleteLoginProfile", NewInput: func() wire.Input { return new(DeleteLoginProfileRequest) },
@@ -394,7 +391,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetInstanceProfile", NewInput: func() wire.Input { return new(GetInstanceProfileRequest) },
 		NewOutput: func() wire.Output { return new(GetInstanceProfileResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Instance profiles: nothing here runs instances yet.",
 	},
 	{
 		Name: "GetLoginProfile", NewInput: func() wire.Input { return new(GetLoginProfileRequest) },
@@ -563,21 +559,18 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(ListInstanceProfileTagsResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"Tags"}},
-		Unbuilt:   "Instance profiles: nothing here runs instances yet.",
 	},
 	{
 		Name: "ListInstanceProfiles", NewInput: func() wire.Input { return new(ListInstanceProfilesRequest) },
 		NewOutput: func() wire.Output { return new(ListInstanceProfilesResponse) },
 		Errors:    []string{"ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"InstanceProfiles"}},
-		Unbuilt:   "Instance profiles: nothing here runs instances yet.",
 	},
 	{
 		Name: "ListInstanceProfilesForRole", NewInput: func() wire.Input { return new(ListInstanceProfilesForRoleRequest) },
 		NewOutput: func() wire.Output { return new(ListInstanceProfilesForRoleResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"InstanceProfiles"}},
-		Unbuilt:   "Instance profiles: nothing here runs instances yet.",
 	},
 	{
 		Name: "ListMFADeviceTags", NewInput: func() wire.Input { return new(ListMFADeviceTagsRequest) },
@@ -763,8 +756,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "RemoveRoleFromInstanceProfile", NewInput: func() wire.Input { return new(RemoveRoleFromInstanceProfileRequest) },
-		Errors:  []string{"NoSuchEntity", "LimitExceeded", "UnmodifiableEntity", "ServiceFailure"},
-		Unbuilt: "Instance profiles: nothing here runs instances yet.",
+		Errors: []string{"NoSuchEntity", "LimitExceeded", "UnmodifiableEntity", "ServiceFailure"},
 	},
 	{
 		Name: "RemoveUserFromGroup", NewInput: func() wire.Input { return new(RemoveUserFromGroupRequest) },
@@ -811,8 +803,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "TagInstanceProfile", NewInput: func() wire.Input { return new(TagInstanceProfileRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Instance profiles: nothing here runs instances yet.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "TagMFADevice", NewInput: func() wire.Input { return new(TagMFADeviceRequest) },
@@ -848,8 +839,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UntagInstanceProfile", NewInput: func() wire.Input { return new(UntagInstanceProfileRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Instance profiles: nothing here runs instances yet.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "UntagMFADevice", NewInput: func() wire.Input { return new(UntagMFADeviceRequest) },

@@ -12,6 +12,7 @@ import (
 // internal/wire/gen/unbuilt.txt. C is what the caller's side hands to every operation. A method owns neither in nor what
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
+	AddRoleToInstanceProfile(ctx context.Context, c C, in *AddRoleToInstanceProfileRequest) error
 	AddUserToGroup(ctx context.Context, c C, in *AddUserToGroupRequest) error
 	AttachGroupPolicy(ctx context.Context, c C, in *AttachGroupPolicyRequest) error
 	AttachRolePolicy(ctx context.Context, c C, in *AttachRolePolicyRequest) error
@@ -19,6 +20,7 @@ type Service[C any] interface {
 	CreateAccessKey(ctx context.Context, c C, in *CreateAccessKeyRequest) (*CreateAccessKeyResponse, error)
 	CreateAccountAlias(ctx context.Context, c C, in *CreateAccountAliasRequest) error
 	CreateGroup(ctx context.Context, c C, in *CreateGroupRequest) (*CreateGroupResponse, error)
+	CreateInstanceProfile(ctx context.Context, c C, in *CreateInstanceProfileRequest) (*CreateInstanceProfileResponse, error)
 	CreatePolicy(ctx context.Context, c C, in *CreatePolicyRequest) (*CreatePolicyResponse, error)
 	CreatePolicyVersion(ctx context.Context, c C, in *CreatePolicyVersionRequest) (*CreatePolicyVersionResponse, error)
 	CreateRole(ctx context.Context, c C, in *CreateRoleRequest) (*CreateRoleResponse, error)
@@ -27,6 +29,7 @@ type Service[C any] interface {
 	DeleteAccountAlias(ctx context.Context, c C, in *DeleteAccountAliasRequest) error
 	DeleteGroup(ctx context.Context, c C, in *DeleteGroupRequest) error
 	DeleteGroupPolicy(ctx context.Context, c C, in *DeleteGroupPolicyRequest) error
+	DeleteInstanceProfile(ctx context.Context, c C, in *DeleteInstanceProfileRequest) error
 	DeletePolicy(ctx context.Context, c C, in *DeletePolicyRequest) error
 	DeletePolicyVersion(ctx context.Context, c C, in *DeletePolicyVersionRequest) error
 	DeleteRole(ctx context.Context, c C, in *DeleteRoleRequest) error
@@ -43,6 +46,7 @@ type Service[C any] interface {
 	GetAccountSummary(ctx context.Context, c C, in *GetAccountSummaryRequest) (*GetAccountSummaryResponse, error)
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
+	GetInstanceProfile(ctx context.Context, c C, in *GetInstanceProfileRequest) (*GetInstanceProfileResponse, error)
 	GetPolicy(ctx context.Context, c C, in *GetPolicyRequest) (*GetPolicyResponse, error)
 	GetPolicyVersion(ctx context.Context, c C, in *GetPolicyVersionRequest) (*GetPolicyVersionResponse, error)
 	GetRole(ctx context.Context, c C, in *GetRoleRequest) (*GetRoleResponse, error)
@@ -58,6 +62,9 @@ type Service[C any] interface {
 	ListGroupPolicies(ctx context.Context, c C, in *ListGroupPoliciesRequest) (*ListGroupPoliciesResponse, error)
 	ListGroups(ctx context.Context, c C, in *ListGroupsRequest) (*ListGroupsResponse, error)
 	ListGroupsForUser(ctx context.Context, c C, in *ListGroupsForUserRequest) (*ListGroupsForUserResponse, error)
+	ListInstanceProfileTags(ctx context.Context, c C, in *ListInstanceProfileTagsRequest) (*ListInstanceProfileTagsResponse, error)
+	ListInstanceProfiles(ctx context.Context, c C, in *ListInstanceProfilesRequest) (*ListInstanceProfilesResponse, error)
+	ListInstanceProfilesForRole(ctx context.Context, c C, in *ListInstanceProfilesForRoleRequest) (*ListInstanceProfilesForRoleResponse, error)
 	ListPolicies(ctx context.Context, c C, in *ListPoliciesRequest) (*ListPoliciesResponse, error)
 	ListPolicyTags(ctx context.Context, c C, in *ListPolicyTagsRequest) (*ListPolicyTagsResponse, error)
 	ListPolicyVersions(ctx context.Context, c C, in *ListPolicyVersionsRequest) (*ListPolicyVersionsResponse, error)
@@ -72,11 +79,14 @@ type Service[C any] interface {
 	PutRolePolicy(ctx context.Context, c C, in *PutRolePolicyRequest) error
 	PutUserPermissionsBoundary(ctx context.Context, c C, in *PutUserPermissionsBoundaryRequest) error
 	PutUserPolicy(ctx context.Context, c C, in *PutUserPolicyRequest) error
+	RemoveRoleFromInstanceProfile(ctx context.Context, c C, in *RemoveRoleFromInstanceProfileRequest) error
 	RemoveUserFromGroup(ctx context.Context, c C, in *RemoveUserFromGroupRequest) error
 	SetDefaultPolicyVersion(ctx context.Context, c C, in *SetDefaultPolicyVersionRequest) error
+	TagInstanceProfile(ctx context.Context, c C, in *TagInstanceProfileRequest) error
 	TagPolicy(ctx context.Context, c C, in *TagPolicyRequest) error
 	TagRole(ctx context.Context, c C, in *TagRoleRequest) error
 	TagUser(ctx context.Context, c C, in *TagUserRequest) error
+	UntagInstanceProfile(ctx context.Context, c C, in *UntagInstanceProfileRequest) error
 	UntagPolicy(ctx context.Context, c C, in *UntagPolicyRequest) error
 	UntagRole(ctx context.Context, c C, in *UntagRoleRequest) error
 	UntagUser(ctx context.Context, c C, in *UntagUserRequest) error
@@ -91,6 +101,7 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
+		"AddRoleToInstanceProfile":       wire.WithoutOutput(s.AddRoleToInstanceProfile),
 		"AddUserToGroup":                 wire.WithoutOutput(s.AddUserToGroup),
 		"AttachGroupPolicy":              wire.WithoutOutput(s.AttachGroupPolicy),
 		"AttachRolePolicy":               wire.WithoutOutput(s.AttachRolePolicy),
@@ -98,6 +109,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"CreateAccessKey":                wire.WithOutput(s.CreateAccessKey),
 		"CreateAccountAlias":             wire.WithoutOutput(s.CreateAccountAlias),
 		"CreateGroup":                    wire.WithOutput(s.CreateGroup),
+		"CreateInstanceProfile":          wire.WithOutput(s.CreateInstanceProfile),
 		"CreatePolicy":                   wire.WithOutput(s.CreatePolicy),
 		"CreatePolicyVersion":            wire.WithOutput(s.CreatePolicyVersion),
 		"CreateRole":                     wire.WithOutput(s.CreateRole),
@@ -106,6 +118,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DeleteAccountAlias":             wire.WithoutOutput(s.DeleteAccountAlias),
 		"DeleteGroup":                    wire.WithoutOutput(s.DeleteGroup),
 		"DeleteGroupPolicy":              wire.WithoutOutput(s.DeleteGroupPolicy),
+		"DeleteInstanceProfile":          wire.WithoutOutput(s.DeleteInstanceProfile),
 		"DeletePolicy":                   wire.WithoutOutput(s.DeletePolicy),
 		"DeletePolicyVersion":            wire.WithoutOutput(s.DeletePolicyVersion),
 		"DeleteRole":                     wire.WithoutOutput(s.DeleteRole),
@@ -122,6 +135,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetAccountSummary":              wire.WithOutput(s.GetAccountSummary),
 		"GetGroup":                       wire.WithOutput(s.GetGroup),
 		"GetGroupPolicy":                 wire.WithOutput(s.GetGroupPolicy),
+		"GetInstanceProfile":             wire.WithOutput(s.GetInstanceProfile),
 		"GetPolicy":                      wire.WithOutput(s.GetPolicy),
 		"GetPolicyVersion":               wire.WithOutput(s.GetPolicyVersion),
 		"GetRole":                        wire.WithOutput(s.GetRole),
@@ -137,6 +151,9 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListGroupPolicies":              wire.WithOutput(s.ListGroupPolicies),
 		"ListGroups":                     wire.WithOutput(s.ListGroups),
 		"ListGroupsForUser":              wire.WithOutput(s.ListGroupsForUser),
+		"ListInstanceProfileTags":        wire.WithOutput(s.ListInstanceProfileTags),
+		"ListInstanceProfiles":           wire.WithOutput(s.ListInstanceProfiles),
+		"ListInstanceProfilesForRole":    wire.WithOutput(s.ListInstanceProfilesForRole),
 		"ListPolicies":                   wire.WithOutput(s.ListPolicies),
 		"ListPolicyTags":                 wire.WithOutput(s.ListPolicyTags),
 		"ListPolicyVersions":             wire.WithOutput(s.ListPolicyVersions),
@@ -151,11 +168,14 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"PutRolePolicy":                  wire.WithoutOutput(s.PutRolePolicy),
 		"PutUserPermissionsBoundary":     wire.WithoutOutput(s.PutUserPermissionsBoundary),
 		"PutUserPolicy":                  wire.WithoutOutput(s.PutUserPolicy),
+		"RemoveRoleFromInstanceProfile":  wire.WithoutOutput(s.RemoveRoleFromInstanceProfile),
 		"RemoveUserFromGroup":            wire.WithoutOutput(s.RemoveUserFromGroup),
 		"SetDefaultPolicyVersion":        wire.WithoutOutput(s.SetDefaultPolicyVersion),
+		"TagInstanceProfile":             wire.WithoutOutput(s.TagInstanceProfile),
 		"TagPolicy":                      wire.WithoutOutput(s.TagPolicy),
 		"TagRole":                        wire.WithoutOutput(s.TagRole),
 		"TagUser":                        wire.WithoutOutput(s.TagUser),
+		"UntagInstanceProfile":           wire.WithoutOutput(s.UntagInstanceProfile),
 		"UntagPolicy":                    wire.WithoutOutput(s.UntagPolicy),
 		"UntagRole":                      wire.WithoutOutput(s.UntagRole),
 		"UntagUser":                      wire.WithoutOutput(s.UntagUser),

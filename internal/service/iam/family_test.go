@@ -1,0 +1,180 @@
+package iam_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/service/iam"
+)
+
+// family is a group of operations with what every operation is held to: the permission that opens it, and each error that
+// the model lists for it.
+type family struct {
+	furnish     func(*world)              // makes what the operations find
+	permissions func(*world) []permission // one for each operation; called on a furnished world, or on an empty one to be counted
+	errors      func(*world) []apiError   // likewise; nil where another test holds them
+	cannot      map[string]map[string]string
+	// cannot names, by code and operation, errors that the model lists and for which there is no occasion, each with its reason
+}
+
+// families are the operations in groups. A new family is a line here.
+var families = map[string]family{
+	"grants":            {(*world).scene, grantPermissions, grantErrors, cannotOccur},
+	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
+}
+
+// needsToo are permissions that an operation needs beside its own, which it asks for first.
+var needsToo = map[string][]statement{
+	"AddRoleToInstanceProfile": {allow("iam:PassRole", "*").when("StringEquals", "iam:PassedToService", "ec2.amazonaws.com")},
+}
+
+// TestFamilyPermissions holds every operation to its permission row, as TestPermissions.
+func TestFamilyPermissions(t *testing.T) {
+	for name, f := range families {
+		for i, p := range f.permissions(&world{t: t}) {
+			t.Run(name+"/"+p.operation, func(t *testing.T) {
+				w := newWorld(t)
+				f.furnish(w)
+				w.holdPermission(f.permissions(w)[i])
+			})
+		}
+	}
+}
+
+// holdPermission: without a policy the operation is refused with AWS's sentence, with the action on another resource too, with
+// the action on its own resource it succeeds, and an explicit deny wins, for a user and for a session.
+func (w *world) holdPermission(p permission) {
+	t := w.t
+	t.Helper()
+	ctx := t.Context()
+	action := "iam:" + p.operation
+	resource, shown := "*", p.shown
+	if p.resource != "*" {
+		resource = w.arn(p.resource)
+	}
+	if shown == "" {
+		shown = resource
+	}
+	caller := w.user("caller")
+	w.denied(p.do(ctx, caller), "caller", action, shown)
+
+	others := []statement{allow("sts:*", "*")}
+	for _, kind := range []string{"user", "group", "role", "policy", "instance-profile", "mfa", "server-certificate", "saml-provider", "oidc-provider"} {
+		others = append(others, allow(action, w.arn(kind+"/other")))
+	}
+	w.grant("caller", others...)
+	w.denied(p.do(ctx, caller), "caller", action, shown)
+
+	w.grant("caller", allow("iam:*", "*"), deny(action, resource))
+	explicit := "User: " + w.arn("user/caller") + " is not authorized to perform: " + action + " on resource: " + shown +
+		" with an explicit deny in "
+	refused(t, p.do(ctx, caller), 403, "AccessDenied", explicit+"an identity-based policy")
+
+	events := len(w.events())
+	session := w.session("roamer", "s")
+	w.make(func(tx *directory.Tx) error {
+		return tx.PutInlinePolicy(directory.OfRole(w.account, "roamer"), "test", document(allow("iam:*", "*"), deny(action, resource)))
+	})
+	refused(t, p.do(ctx, session), 403, "AccessDenied", strings.Replace(explicit, w.arn("user/caller"),
+		"arn:aws:sts::"+w.account+":assumed-role/roamer/s", 1)+"an identity-based policy")
+	if got := len(w.events()); got != events+2 { // those of the test's own changes
+		t.Errorf("%d events were written with changes while everything was refused", got-events-2)
+	}
+
+	w.grant("caller", append([]statement{allow(action, resource)}, needsToo[p.operation]...)...)
+	if err := p.do(ctx, caller); err != nil {
+		t.Errorf("allowed: %v", err)
+	}
+}
+
+// TestRootFamilies: the root user may do everything without a policy.
+func TestRootFamilies(t *testing.T) {
+	for name, f := range families {
+		for i, p := range f.permissions(&world{t: t}) {
+			t.Run(name+"/"+p.operation, func(t *testing.T) {
+				w := newWorld(t)
+				f.furnish(w)
+				if err := f.permissions(w)[i].do(t.Context(), w.root); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+}
+
+// TestFamilyErrors: every error of the model that can occur does, with its sentence, and changes nothing.
+func TestFamilyErrors(t *testing.T) {
+	for name, f := range families {
+		if f.errors == nil {
+			continue
+		}
+		occur := make(map[string]bool)
+		for i, e := range f.errors(&world{t: t}) {
+			occur[e.operation+" "+e.code] = true
+			t.Run(name+"/"+e.operation+"/"+e.code, func(t *testing.T) {
+				w := newWorld(t)
+				f.furnish(w)
+				w.holdError(f.errors(w)[i])
+			})
+		}
+		service := iam.New(iam.Config{})
+		for _, p := range f.permissions(&world{t: t}) {
+			for _, code := range service.API.Operations[p.operation].Errors {
+				_, never := neverOccurs[code]
+				why, cannot := f.cannot[code][p.operation]
+				if cannot {
+					checklist.Excludes(t, "iam "+p.operation, code, why)
+				}
+				if occurs := occur[p.operation+" "+code]; !occurs && !never && !cannot {
+					t.Errorf("%s is never seen to answer %s", p.operation, code)
+				} else if occurs && (never || cannot) {
+					t.Errorf("%s answers %s, which is said not to occur", p.operation, code)
+				}
+			}
+		}
+		for code, of := range f.cannot {
+			for _, operation := range slices.Sorted(maps.Keys(of)) {
+				if !slices.Contains(service.API.Operations[operation].Errors, code) {
+					t.Errorf("the model lists no %s for %s", code, operation)
+				}
+			}
+		}
+	}
+}
+
+// TestNeverOccurs says of every operation which errors of its model have no occasion anywhere.
+func TestNeverOccurs(t *testing.T) {
+	for name, o := range iam.New(iam.Config{}).API.Operations {
+		for code, why := range neverOccurs {
+			if slices.Contains(o.Errors, code) {
+				checklist.Excludes(t, "iam "+name, code, why)
+			}
+		}
+	}
+}
+
+// holdError: the call is refused with that error, and a refused call writes nothing.
+func (w *world) holdError(e apiError) {
+	t := w.t
+	t.Helper()
+	if e.quota != "" {
+		w.make(func(tx *directory.Tx) error {
+			_, err := tx.SetQuota(w.account, e.quota, &e.n)
+			return err
+		})
+	}
+	if e.first != nil {
+		if err := e.first(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := must(w.store.Head(t.Context()))(t)
+	refused(t, e.do(), status[e.code], e.code, e.message)
+	if after := must(w.store.Head(t.Context()))(t); after != before {
+		t.Errorf("a refused call wrote: revision %d became %d", before, after)
+	}
+}
