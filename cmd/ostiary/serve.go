@@ -16,6 +16,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/config"
 	"github.com/ostiary-iam/ostiary/internal/node"
+	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/telemetry"
 )
@@ -48,8 +49,18 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 			return err
 		}
 	}
+	out := outbound.Config{Timeout: time.Duration(cfg.OutboundTimeout)}
+	for _, p := range cfg.OutboundAllow {
+		out.Allow = append(out.Allow, p.Prefix)
+	}
+	if cfg.OutboundCAFile != "" {
+		if out.Roots, err = outbound.LoadRoots(cfg.OutboundCAFile); err != nil {
+			return err
+		}
+	}
 	n, err := node.Open(ctx, node.Config{
-		Dir: cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
+		Outbound: out,
+		Dir:      cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
 		MaxStale:       time.Duration(cfg.MaxStale),
 		TrailFileBytes: int64(cfg.TrailFileMiB) << 20, TrailTotalBytes: int64(cfg.TrailTotalMiB) << 20,
 		Version: version(), Server: sc, Logger: lg,

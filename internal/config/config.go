@@ -50,6 +50,13 @@ type Config struct {
 	// MaxStale is how long decisions are made from the snapshot when the store cannot be reached; past it the node fails
 	// closed. A duration such as "5m", which is the default; at least one second. File only.
 	MaxStale Duration `toml:"max_stale"`
+	// OutboundAllow are networks that fetches from OpenID Connect providers may reach although they are not public: prefixes such
+	// as 10.0.0.0/8. A metadata service's address is reached only if a prefix names it alone. Default none.
+	OutboundAllow []Prefix `toml:"outbound_allow"`
+	// OutboundCAFile is a PEM file of certificate authorities that are trusted in such fetches beside the system's.
+	OutboundCAFile string `toml:"outbound_ca_file"`
+	// OutboundTimeout bounds one such fetch. Default "5s". File only.
+	OutboundTimeout Duration `toml:"outbound_timeout"`
 	// DrainTimeout is how long a stopping server waits for requests in progress. Default "10s". File only.
 	DrainTimeout Duration `toml:"drain_timeout"`
 }
@@ -64,12 +71,53 @@ func (d *Duration) UnmarshalText(text []byte) error {
 	return err
 }
 
+// Prefix is a network, written as an address and the length of its prefix, with no bit set behind it.
+type Prefix struct{ netip.Prefix }
+
+// UnmarshalText reads a prefix such as 10.0.0.0/8; an address alone is a network of one.
+func (p *Prefix) UnmarshalText(text []byte) error {
+	if a, err := netip.ParseAddr(string(text)); err == nil && a.Zone() == "" {
+		p.Prefix = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen())
+		return nil
+	}
+	read, err := netip.ParsePrefix(string(text))
+	if err != nil || read.Masked() != read || read.Addr().Is4In6() {
+		return fmt.Errorf("%q is not a network such as 10.0.0.0/8", text)
+	}
+	p.Prefix = read
+	return nil
+}
+
+// prefixes is a flag of networks with commas.
+type prefixes []Prefix
+
+func (p *prefixes) String() string {
+	var all []string
+	for _, one := range *p {
+		all = append(all, one.String())
+	}
+	return strings.Join(all, ",")
+}
+
+func (p *prefixes) Set(text string) error {
+	var all prefixes
+	for _, one := range strings.Split(text, ",") {
+		var read Prefix
+		if err := read.UnmarshalText([]byte(strings.TrimSpace(one))); err != nil {
+			return err
+		}
+		all = append(all, read)
+	}
+	*p = all
+	return nil
+}
+
 // Default returns the configuration without file and flags.
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:4566", DataDir: "ostiary-data", Store: "bolt", Region: "us-east-1",
 		LogFormat: "text", LogLevel: "info", TrailFileMiB: 16, TrailTotalMiB: 512,
-		MaxStale: Duration(5 * time.Minute), DrainTimeout: Duration(10 * time.Second),
+		MaxStale: Duration(5 * time.Minute), DrainTimeout: Duration(10 * time.Second), OutboundTimeout: Duration(5 * time.Second),
 	}
 }
 
@@ -85,6 +133,10 @@ func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.TLSKeyFile, "tls-key", c.TLSKeyFile, "PEM `file` with the certificate's key")
 	fs.StringVar(&c.MasterKeyFile, "master-key-file", c.MasterKeyFile,
 		"`file` with the key that wraps the key ring (default master.key in the data directory)")
+	fs.Var((*prefixes)(&c.OutboundAllow), "outbound-allow",
+		"`networks` with commas, such as 10.0.0.0/8, in which OpenID Connect providers may be although they are not public")
+	fs.StringVar(&c.OutboundCAFile, "outbound-ca-file", c.OutboundCAFile,
+		"PEM `file` of certificate authorities that OpenID Connect providers are trusted by, beside the system's")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 }
@@ -179,6 +231,9 @@ func (c *Config) Check() error {
 	}
 	if time.Duration(c.MaxStale) < time.Second {
 		complain("max_stale must be at least 1s")
+	}
+	if t := time.Duration(c.OutboundTimeout); t <= 0 || t > time.Minute {
+		complain("outbound_timeout must be more than 0s and at most 1m")
 	}
 	if time.Duration(c.DrainTimeout) <= 0 {
 		complain("drain_timeout must be more than 0s")

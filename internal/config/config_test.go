@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"flag"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,6 +57,9 @@ func TestEveryKey(t *testing.T) {
 		trail_total_mib = 4
 		max_stale = "1m30s"
 		drain_timeout = "3s"
+		outbound_allow = ["10.0.0.0/8", "fd00::1"]
+		outbound_ca_file = "ca.pem"
+		outbound_timeout = "2s"
 	`)})
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +68,10 @@ func TestEveryKey(t *testing.T) {
 		Listen: "192.0.2.1:443", DataDir: "/var/lib/ostiary", Store: "mem", Region: "eu-central-1", InsecureHTTP: true,
 		TLSCertFile: "c.pem", TLSKeyFile: "k.pem", MasterKeyFile: "m", LogFormat: "json", LogLevel: "debug",
 		TrailFileMiB: 1, TrailTotalMiB: 4, MaxStale: config.Duration(90 * time.Second), DrainTimeout: config.Duration(3 * time.Second),
+		OutboundAllow:  []config.Prefix{{netip.MustParsePrefix("10.0.0.0/8")}, {netip.MustParsePrefix("fd00::1/128")}},
+		OutboundCAFile: "ca.pem", OutboundTimeout: config.Duration(2 * time.Second),
 	}
-	if diff := cmp.Diff(want, c); diff != "" {
+	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -204,4 +210,27 @@ func FuzzFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestOutboundAllow: the flag takes networks with commas in place of the file's; what is no network is refused.
+func TestOutboundAllow(t *testing.T) {
+	path := file(t, "outbound_allow = [\"10.0.0.0/8\"]\n")
+	c, err := config.Load([]string{"--config", path, "--outbound-allow", "192.168.1.0/24, ::ffff:127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []config.Prefix{{netip.MustParsePrefix("192.168.1.0/24")}, {netip.MustParsePrefix("127.0.0.1/32")}}
+	if len(c.OutboundAllow) != 2 || c.OutboundAllow[0] != want[0] || c.OutboundAllow[1] != want[1] {
+		t.Errorf("got %v", c.OutboundAllow)
+	}
+	for _, bad := range []string{"", "10.0.0.0", "10.0.0.1/8", "10.0.0.0/33", "::ffff:10.0.0.0/104", "fe80::1%eth0", "example.com", "10.0.0.0/8;"} {
+		if _, err := config.Load([]string{"--outbound-allow", bad}); (err == nil) != (bad == "10.0.0.0") {
+			t.Errorf("%q: %v", bad, err)
+		}
+	}
+	for _, bad := range []string{"outbound_allow = \"10.0.0.0/8\"", "outbound_allow = [\"10\"]", "outbound_timeout = \"0s\"", "outbound_timeout = \"1h\""} {
+		if _, err := config.Load([]string{"--config", file(t, bad)}); err == nil {
+			t.Errorf("%s is accepted", bad)
+		}
+	}
 }

@@ -143,6 +143,26 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 	"delete key":   func(tx *directory.Tx, d drawn, s *state) error { return tx.DeleteAccessKey(d.owner, anyKey(d, s)) },
 	"set alias":    func(tx *directory.Tx, d drawn, _ *state) error { return tx.SetAlias(d.account, "alias-"+d.to) },
 	"delete alias": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteAlias(d.account, "alias-"+d.to) },
+	"create oidc": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.CreateOIDCProvider(d.account, directory.NewOIDCProvider{URL: "https://idp.example/" + d.name, ClientIDs: []string{d.to}, Thumbprints: []string{somePrint}})
+		return err
+	},
+	"delete oidc": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.DeleteOIDCProvider(d.account, oidcARN(d))
+	},
+	"add client id": func(tx *directory.Tx, d drawn, _ *state) error { return tx.AddClientID(d.account, oidcARN(d), d.to) },
+	"remove client id": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.RemoveClientID(d.account, oidcARN(d), d.to)
+	},
+	"set thumbprints": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.SetThumbprints(d.account, oidcARN(d), slices.Repeat([]string{somePrint}, d.number))
+	},
+	"tag oidc": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.TagOIDCProvider(d.account, oidcARN(d), []entity.Tag{{Key: d.to}})
+	},
+	"untag oidc": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.UntagOIDCProvider(d.account, oidcARN(d), []string{d.to})
+	},
 	"quota": func(tx *directory.Tx, d drawn, _ *state) error {
 		n := d.number - 2
 		_, err := tx.SetQuota(d.account, someQuotas[d.number%len(someQuotas)], &n)
@@ -164,6 +184,16 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		_, _ = tx.CreateUser(d.account, directory.NewUser{Name: d.name, Boundary: d.arn})
 		return nil
 	},
+}
+
+const somePrint = "990f4193972f2becf12ddeda5237f9c952f20d9e"
+
+// oidcARN is the ARN of a provider, and now and then something else.
+func oidcARN(d drawn) string {
+	if d.number == 6 && d.flag {
+		return "arn:aws:iam::" + d.account + ":saml-provider/" + d.name
+	}
+	return entity.OIDCProviderARN(d.account, "idp.example/"+d.name)
 }
 
 var someQuotas = []string{directory.UsersQuota, directory.AttachedPoliciesPerUserQuota, directory.VersionsPerPolicyQuota}

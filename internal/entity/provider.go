@@ -56,7 +56,20 @@ func (*OIDCProvider) Kind() Kind { return KindOIDCProvider }
 
 // Place implements Item.
 func (p *OIDCProvider) Place() Place {
-	return Place{Account: p.Account, ID: p.URL, Name: p.URL, Path: "/"}
+	return Place{Account: p.Account, ID: p.URL, Name: OIDCProviderName(p.URL), Path: "/"}
+}
+
+// OIDCProviderName is the name of a provider among others: its URL in a form in which names without case still tell URLs apart
+// that differ in case (S2-126). A ^, which no URL has, stands before each upper-case letter.
+func OIDCProviderName(url string) string {
+	name := make([]byte, 0, len(url)+8)
+	for i := range len(url) {
+		if c := url[i]; 'A' <= c && c <= 'Z' {
+			name = append(name, '^')
+		}
+		name = append(name, url[i])
+	}
+	return string(name)
 }
 
 // ARN of p.

@@ -59,6 +59,8 @@ const (
 	RejectedClaim        // the identity provider's statement does not allow this
 	InvalidIdentityToken // the token or assertion cannot be accepted
 	InvalidMessage       // an encoded authorization message that cannot be decoded
+	ExpiredIdentityToken // the token or assertion is past its time
+	Unreachable          // the identity provider cannot be reached, or does not answer as it should
 
 	// The machine.
 	Throttled   // too many requests
@@ -80,6 +82,7 @@ var kindNames = [kindCount]string{
 	Denied:               "denied",
 	PackedPolicyTooLarge: "packed policy too large", RegionDisabled: "region disabled", RejectedClaim: "rejected claim",
 	InvalidIdentityToken: "invalid identity token", InvalidMessage: "invalid message",
+	ExpiredIdentityToken: "expired identity token", Unreachable: "identity provider unreachable",
 	Throttled: "throttled", Unavailable: "unavailable", Stale: "stale",
 }
 

@@ -38,6 +38,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
@@ -64,6 +65,8 @@ type Config struct {
 	MaxStale time.Duration
 	// TrailFileBytes and TrailTotalBytes bound the trail; zero means trail's defaults.
 	TrailFileBytes, TrailTotalBytes int64
+	// Outbound says what may be fetched from elsewhere, and how; the node fills in its clock where Now is nil.
+	Outbound outbound.Config
 	// Version is shown in the status.
 	Version string
 

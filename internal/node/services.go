@@ -1,8 +1,12 @@
 package node
 
 import (
+	"context"
+
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/federation/oidc"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
 	"github.com/ostiary-iam/ostiary/internal/usage"
@@ -13,8 +17,16 @@ import (
 // makeServices returns everything behind the gate. A service of which nothing is built is here too, so that its operations
 // are known and say so.
 func (n *Node) makeServices(uses *usage.Recorder) []*gate.Service {
+	out := n.cfg.Outbound
+	if out.Now == nil {
+		out.Now = n.cfg.Now
+	}
+	fetch := outbound.New(out)
 	return []*gate.Service{
-		iam.New(iam.Config{Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses}),
+		iam.New(iam.Config{
+			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses,
+			Thumbprint: func(ctx context.Context, url string) (string, error) { return oidc.Thumbprint(ctx, fetch, url) },
+		}),
 		sts.New(sts.Config{Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		{API: elasticache.API, Source: "elasticache.amazonaws.com"},

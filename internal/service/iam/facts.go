@@ -54,7 +54,7 @@ func (resources) Facts(s *snapshot.Snapshot, text string) (authorizer.Facts, boo
 	case string(entity.KindSAMLProvider):
 		return itemFacts[*entity.SAMLProvider](f, account, name, text)
 	case string(entity.KindOIDCProvider):
-		return itemFacts[*entity.OIDCProvider](f, account, name, text)
+		return itemFacts[*entity.OIDCProvider](f, account, entity.OIDCProviderName(name), text)
 	case string(entity.KindMFADevice):
 		return itemFacts[*entity.MFADevice](f, account, text, text) // a device's name is its serial number, an ARN
 	default:

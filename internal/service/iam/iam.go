@@ -24,11 +24,14 @@ type Usage interface {
 	LastRole(ctx context.Context, account, roleID string) (u entity.Usage, ok bool, err error)
 }
 
-// Config is what the service needs; all fields are required.
+// Config is what the service needs; all fields but Thumbprint are required.
 type Config struct {
 	Directory *directory.Directory
 	Managed   *catalog.Managed
 	Usage     Usage
+	// Thumbprint asks the OpenID Connect provider with that URL for its certificates and returns the thumbprint to trust. Nil
+	// means that no provider can be reached.
+	Thumbprint func(ctx context.Context, url string) (string, error)
 }
 
 // service has the operations as methods.
@@ -36,14 +39,17 @@ type service struct {
 	dir     *directory.Directory
 	managed *catalog.Managed
 	usage   Usage
+
+	thumbprint func(ctx context.Context, url string) (string, error)
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage}
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, thumbprint: c.Thumbprint}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows(), Resource: resources{},
 		Admit: admit, Source: "iam.amazonaws.com", Region: "us-east-1",
+		Codes: gate.Codes{fault.Unreachable: {Code: "OpenIdIdpCommunicationError", Status: 400}},
 	}
 }
 
@@ -52,7 +58,7 @@ func rows() map[string]gate.Row {
 	all := make(map[string]gate.Row)
 	for _, some := range []map[string]gate.Row{
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
-		instanceProfileRows,
+		instanceProfileRows, oidcRows,
 	} {
 		maps.Copy(all, some)
 	}

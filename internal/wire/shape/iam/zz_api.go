@@ -27,8 +27,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "AddClientIDToOpenIDConnectProvider", NewInput: func() wire.Input { return new(AddClientIDToOpenIDConnectProviderRequest) },
-		Errors:  []string{"ConcurrentModification", "InvalidInput", "NoSuchEntity", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"ConcurrentModification", "InvalidInput", "NoSuchEntity", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "AddRoleToInstanceProfile", NewInput: func() wire.Input { return new(AddRoleToInstanceProfileRequest) },
@@ -95,7 +94,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateOpenIDConnectProvider", NewInput: func() wire.Input { return new(CreateOpenIDConnectProviderRequest) },
 		NewOutput: func() wire.Output { return new(CreateOpenIDConnectProviderResponse) },
 		Errors:    []string{"InvalidInput", "EntityAlreadyExists", "LimitExceeded", "ConcurrentModification", "ServiceFailure", "OpenIdIdpCommunicationError"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "CreatePolicy", NewInput: func() wire.Input { return new(CreatePolicyRequest) },
@@ -178,8 +176,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteOpenIDConnectProvider", NewInput: func() wire.Input { return new(DeleteOpenIDConnectProviderRequest) },
-		Errors:  []string{"InvalidInput", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"InvalidInput", "NoSuchEntity", "ServiceFailure"},
 	},
 	{
 		Name: "DeletePolicy", NewInput: func() wire.Input { return new(DeletePolicyRequest) },
@@ -408,7 +405,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetOpenIDConnectProvider", NewInput: func() wire.Input { return new(GetOpenIDConnectProviderRequest) },
 		NewOutput: func() wire.Output { return new(GetOpenIDConnectProviderResponse) },
 		Errors:    []string{"InvalidInput", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "GetOrganizationsAccessReport", NewInput: func() wire.Input { return new(GetOrganizationsAccessReportRequest) },
@@ -591,13 +587,11 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(ListOpenIDConnectProviderTagsResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure", "InvalidInput"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"Tags"}},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "ListOpenIDConnectProviders", NewInput: func() wire.Input { return new(ListOpenIDConnectProvidersRequest) },
 		NewOutput: func() wire.Output { return new(ListOpenIDConnectProvidersResponse) },
 		Errors:    []string{"ServiceFailure"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "ListOrganizationsFeatures", NewInput: func() wire.Input { return new(ListOrganizationsFeaturesRequest) },
@@ -751,8 +745,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "RemoveClientIDFromOpenIDConnectProvider", NewInput: func() wire.Input { return new(RemoveClientIDFromOpenIDConnectProviderRequest) },
-		Errors:  []string{"ConcurrentModification", "InvalidInput", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"ConcurrentModification", "InvalidInput", "NoSuchEntity", "ServiceFailure"},
 	},
 	{
 		Name: "RemoveRoleFromInstanceProfile", NewInput: func() wire.Input { return new(RemoveRoleFromInstanceProfileRequest) },
@@ -812,8 +805,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "TagOpenIDConnectProvider", NewInput: func() wire.Input { return new(TagOpenIDConnectProviderRequest) },
-		Errors:  []string{"NoSuchEntity", "LimitExceeded", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"NoSuchEntity", "LimitExceeded", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "TagPolicy", NewInput: func() wire.Input { return new(TagPolicyRequest) },
@@ -848,8 +840,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UntagOpenIDConnectProvider", NewInput: func() wire.Input { return new(UntagOpenIDConnectProviderRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "UntagPolicy", NewInput: func() wire.Input { return new(UntagPolicyRequest) },
@@ -902,8 +893,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UpdateOpenIDConnectProviderThumbprint", NewInput: func() wire.Input { return new(UpdateOpenIDConnectProviderThumbprintRequest) },
-		Errors:  []string{"ConcurrentModification", "InvalidInput", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"ConcurrentModification", "InvalidInput", "NoSuchEntity", "ServiceFailure"},
 	},
 	{
 		Name: "UpdateRole", NewInput: func() wire.Input { return new(UpdateRoleRequest) },

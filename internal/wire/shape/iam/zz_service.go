@@ -12,6 +12,7 @@ import (
 // internal/wire/gen/unbuilt.txt. C is what the caller's side hands to every operation. A method owns neither in nor what
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
+	AddClientIDToOpenIDConnectProvider(ctx context.Context, c C, in *AddClientIDToOpenIDConnectProviderRequest) error
 	AddRoleToInstanceProfile(ctx context.Context, c C, in *AddRoleToInstanceProfileRequest) error
 	AddUserToGroup(ctx context.Context, c C, in *AddUserToGroupRequest) error
 	AttachGroupPolicy(ctx context.Context, c C, in *AttachGroupPolicyRequest) error
@@ -21,6 +22,7 @@ type Service[C any] interface {
 	CreateAccountAlias(ctx context.Context, c C, in *CreateAccountAliasRequest) error
 	CreateGroup(ctx context.Context, c C, in *CreateGroupRequest) (*CreateGroupResponse, error)
 	CreateInstanceProfile(ctx context.Context, c C, in *CreateInstanceProfileRequest) (*CreateInstanceProfileResponse, error)
+	CreateOpenIDConnectProvider(ctx context.Context, c C, in *CreateOpenIDConnectProviderRequest) (*CreateOpenIDConnectProviderResponse, error)
 	CreatePolicy(ctx context.Context, c C, in *CreatePolicyRequest) (*CreatePolicyResponse, error)
 	CreatePolicyVersion(ctx context.Context, c C, in *CreatePolicyVersionRequest) (*CreatePolicyVersionResponse, error)
 	CreateRole(ctx context.Context, c C, in *CreateRoleRequest) (*CreateRoleResponse, error)
@@ -30,6 +32,7 @@ type Service[C any] interface {
 	DeleteGroup(ctx context.Context, c C, in *DeleteGroupRequest) error
 	DeleteGroupPolicy(ctx context.Context, c C, in *DeleteGroupPolicyRequest) error
 	DeleteInstanceProfile(ctx context.Context, c C, in *DeleteInstanceProfileRequest) error
+	DeleteOpenIDConnectProvider(ctx context.Context, c C, in *DeleteOpenIDConnectProviderRequest) error
 	DeletePolicy(ctx context.Context, c C, in *DeletePolicyRequest) error
 	DeletePolicyVersion(ctx context.Context, c C, in *DeletePolicyVersionRequest) error
 	DeleteRole(ctx context.Context, c C, in *DeleteRoleRequest) error
@@ -47,6 +50,7 @@ type Service[C any] interface {
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
 	GetInstanceProfile(ctx context.Context, c C, in *GetInstanceProfileRequest) (*GetInstanceProfileResponse, error)
+	GetOpenIDConnectProvider(ctx context.Context, c C, in *GetOpenIDConnectProviderRequest) (*GetOpenIDConnectProviderResponse, error)
 	GetPolicy(ctx context.Context, c C, in *GetPolicyRequest) (*GetPolicyResponse, error)
 	GetPolicyVersion(ctx context.Context, c C, in *GetPolicyVersionRequest) (*GetPolicyVersionResponse, error)
 	GetRole(ctx context.Context, c C, in *GetRoleRequest) (*GetRoleResponse, error)
@@ -65,6 +69,8 @@ type Service[C any] interface {
 	ListInstanceProfileTags(ctx context.Context, c C, in *ListInstanceProfileTagsRequest) (*ListInstanceProfileTagsResponse, error)
 	ListInstanceProfiles(ctx context.Context, c C, in *ListInstanceProfilesRequest) (*ListInstanceProfilesResponse, error)
 	ListInstanceProfilesForRole(ctx context.Context, c C, in *ListInstanceProfilesForRoleRequest) (*ListInstanceProfilesForRoleResponse, error)
+	ListOpenIDConnectProviderTags(ctx context.Context, c C, in *ListOpenIDConnectProviderTagsRequest) (*ListOpenIDConnectProviderTagsResponse, error)
+	ListOpenIDConnectProviders(ctx context.Context, c C, in *ListOpenIDConnectProvidersRequest) (*ListOpenIDConnectProvidersResponse, error)
 	ListPolicies(ctx context.Context, c C, in *ListPoliciesRequest) (*ListPoliciesResponse, error)
 	ListPolicyTags(ctx context.Context, c C, in *ListPolicyTagsRequest) (*ListPolicyTagsResponse, error)
 	ListPolicyVersions(ctx context.Context, c C, in *ListPolicyVersionsRequest) (*ListPolicyVersionsResponse, error)
@@ -79,20 +85,24 @@ type Service[C any] interface {
 	PutRolePolicy(ctx context.Context, c C, in *PutRolePolicyRequest) error
 	PutUserPermissionsBoundary(ctx context.Context, c C, in *PutUserPermissionsBoundaryRequest) error
 	PutUserPolicy(ctx context.Context, c C, in *PutUserPolicyRequest) error
+	RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, c C, in *RemoveClientIDFromOpenIDConnectProviderRequest) error
 	RemoveRoleFromInstanceProfile(ctx context.Context, c C, in *RemoveRoleFromInstanceProfileRequest) error
 	RemoveUserFromGroup(ctx context.Context, c C, in *RemoveUserFromGroupRequest) error
 	SetDefaultPolicyVersion(ctx context.Context, c C, in *SetDefaultPolicyVersionRequest) error
 	TagInstanceProfile(ctx context.Context, c C, in *TagInstanceProfileRequest) error
+	TagOpenIDConnectProvider(ctx context.Context, c C, in *TagOpenIDConnectProviderRequest) error
 	TagPolicy(ctx context.Context, c C, in *TagPolicyRequest) error
 	TagRole(ctx context.Context, c C, in *TagRoleRequest) error
 	TagUser(ctx context.Context, c C, in *TagUserRequest) error
 	UntagInstanceProfile(ctx context.Context, c C, in *UntagInstanceProfileRequest) error
+	UntagOpenIDConnectProvider(ctx context.Context, c C, in *UntagOpenIDConnectProviderRequest) error
 	UntagPolicy(ctx context.Context, c C, in *UntagPolicyRequest) error
 	UntagRole(ctx context.Context, c C, in *UntagRoleRequest) error
 	UntagUser(ctx context.Context, c C, in *UntagUserRequest) error
 	UpdateAccessKey(ctx context.Context, c C, in *UpdateAccessKeyRequest) error
 	UpdateAssumeRolePolicy(ctx context.Context, c C, in *UpdateAssumeRolePolicyRequest) error
 	UpdateGroup(ctx context.Context, c C, in *UpdateGroupRequest) error
+	UpdateOpenIDConnectProviderThumbprint(ctx context.Context, c C, in *UpdateOpenIDConnectProviderThumbprintRequest) error
 	UpdateRole(ctx context.Context, c C, in *UpdateRoleRequest) (*UpdateRoleResponse, error)
 	UpdateRoleDescription(ctx context.Context, c C, in *UpdateRoleDescriptionRequest) (*UpdateRoleDescriptionResponse, error)
 	UpdateUser(ctx context.Context, c C, in *UpdateUserRequest) error
@@ -101,89 +111,99 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
-		"AddRoleToInstanceProfile":       wire.WithoutOutput(s.AddRoleToInstanceProfile),
-		"AddUserToGroup":                 wire.WithoutOutput(s.AddUserToGroup),
-		"AttachGroupPolicy":              wire.WithoutOutput(s.AttachGroupPolicy),
-		"AttachRolePolicy":               wire.WithoutOutput(s.AttachRolePolicy),
-		"AttachUserPolicy":               wire.WithoutOutput(s.AttachUserPolicy),
-		"CreateAccessKey":                wire.WithOutput(s.CreateAccessKey),
-		"CreateAccountAlias":             wire.WithoutOutput(s.CreateAccountAlias),
-		"CreateGroup":                    wire.WithOutput(s.CreateGroup),
-		"CreateInstanceProfile":          wire.WithOutput(s.CreateInstanceProfile),
-		"CreatePolicy":                   wire.WithOutput(s.CreatePolicy),
-		"CreatePolicyVersion":            wire.WithOutput(s.CreatePolicyVersion),
-		"CreateRole":                     wire.WithOutput(s.CreateRole),
-		"CreateUser":                     wire.WithOutput(s.CreateUser),
-		"DeleteAccessKey":                wire.WithoutOutput(s.DeleteAccessKey),
-		"DeleteAccountAlias":             wire.WithoutOutput(s.DeleteAccountAlias),
-		"DeleteGroup":                    wire.WithoutOutput(s.DeleteGroup),
-		"DeleteGroupPolicy":              wire.WithoutOutput(s.DeleteGroupPolicy),
-		"DeleteInstanceProfile":          wire.WithoutOutput(s.DeleteInstanceProfile),
-		"DeletePolicy":                   wire.WithoutOutput(s.DeletePolicy),
-		"DeletePolicyVersion":            wire.WithoutOutput(s.DeletePolicyVersion),
-		"DeleteRole":                     wire.WithoutOutput(s.DeleteRole),
-		"DeleteRolePermissionsBoundary":  wire.WithoutOutput(s.DeleteRolePermissionsBoundary),
-		"DeleteRolePolicy":               wire.WithoutOutput(s.DeleteRolePolicy),
-		"DeleteUser":                     wire.WithoutOutput(s.DeleteUser),
-		"DeleteUserPermissionsBoundary":  wire.WithoutOutput(s.DeleteUserPermissionsBoundary),
-		"DeleteUserPolicy":               wire.WithoutOutput(s.DeleteUserPolicy),
-		"DetachGroupPolicy":              wire.WithoutOutput(s.DetachGroupPolicy),
-		"DetachRolePolicy":               wire.WithoutOutput(s.DetachRolePolicy),
-		"DetachUserPolicy":               wire.WithoutOutput(s.DetachUserPolicy),
-		"GetAccessKeyLastUsed":           wire.WithOutput(s.GetAccessKeyLastUsed),
-		"GetAccountAuthorizationDetails": wire.WithOutput(s.GetAccountAuthorizationDetails),
-		"GetAccountSummary":              wire.WithOutput(s.GetAccountSummary),
-		"GetGroup":                       wire.WithOutput(s.GetGroup),
-		"GetGroupPolicy":                 wire.WithOutput(s.GetGroupPolicy),
-		"GetInstanceProfile":             wire.WithOutput(s.GetInstanceProfile),
-		"GetPolicy":                      wire.WithOutput(s.GetPolicy),
-		"GetPolicyVersion":               wire.WithOutput(s.GetPolicyVersion),
-		"GetRole":                        wire.WithOutput(s.GetRole),
-		"GetRolePolicy":                  wire.WithOutput(s.GetRolePolicy),
-		"GetUser":                        wire.WithOutput(s.GetUser),
-		"GetUserPolicy":                  wire.WithOutput(s.GetUserPolicy),
-		"ListAccessKeys":                 wire.WithOutput(s.ListAccessKeys),
-		"ListAccountAliases":             wire.WithOutput(s.ListAccountAliases),
-		"ListAttachedGroupPolicies":      wire.WithOutput(s.ListAttachedGroupPolicies),
-		"ListAttachedRolePolicies":       wire.WithOutput(s.ListAttachedRolePolicies),
-		"ListAttachedUserPolicies":       wire.WithOutput(s.ListAttachedUserPolicies),
-		"ListEntitiesForPolicy":          wire.WithOutput(s.ListEntitiesForPolicy),
-		"ListGroupPolicies":              wire.WithOutput(s.ListGroupPolicies),
-		"ListGroups":                     wire.WithOutput(s.ListGroups),
-		"ListGroupsForUser":              wire.WithOutput(s.ListGroupsForUser),
-		"ListInstanceProfileTags":        wire.WithOutput(s.ListInstanceProfileTags),
-		"ListInstanceProfiles":           wire.WithOutput(s.ListInstanceProfiles),
-		"ListInstanceProfilesForRole":    wire.WithOutput(s.ListInstanceProfilesForRole),
-		"ListPolicies":                   wire.WithOutput(s.ListPolicies),
-		"ListPolicyTags":                 wire.WithOutput(s.ListPolicyTags),
-		"ListPolicyVersions":             wire.WithOutput(s.ListPolicyVersions),
-		"ListRolePolicies":               wire.WithOutput(s.ListRolePolicies),
-		"ListRoleTags":                   wire.WithOutput(s.ListRoleTags),
-		"ListRoles":                      wire.WithOutput(s.ListRoles),
-		"ListUserPolicies":               wire.WithOutput(s.ListUserPolicies),
-		"ListUserTags":                   wire.WithOutput(s.ListUserTags),
-		"ListUsers":                      wire.WithOutput(s.ListUsers),
-		"PutGroupPolicy":                 wire.WithoutOutput(s.PutGroupPolicy),
-		"PutRolePermissionsBoundary":     wire.WithoutOutput(s.PutRolePermissionsBoundary),
-		"PutRolePolicy":                  wire.WithoutOutput(s.PutRolePolicy),
-		"PutUserPermissionsBoundary":     wire.WithoutOutput(s.PutUserPermissionsBoundary),
-		"PutUserPolicy":                  wire.WithoutOutput(s.PutUserPolicy),
-		"RemoveRoleFromInstanceProfile":  wire.WithoutOutput(s.RemoveRoleFromInstanceProfile),
-		"RemoveUserFromGroup":            wire.WithoutOutput(s.RemoveUserFromGroup),
-		"SetDefaultPolicyVersion":        wire.WithoutOutput(s.SetDefaultPolicyVersion),
-		"TagInstanceProfile":             wire.WithoutOutput(s.TagInstanceProfile),
-		"TagPolicy":                      wire.WithoutOutput(s.TagPolicy),
-		"TagRole":                        wire.WithoutOutput(s.TagRole),
-		"TagUser":                        wire.WithoutOutput(s.TagUser),
-		"UntagInstanceProfile":           wire.WithoutOutput(s.UntagInstanceProfile),
-		"UntagPolicy":                    wire.WithoutOutput(s.UntagPolicy),
-		"UntagRole":                      wire.WithoutOutput(s.UntagRole),
-		"UntagUser":                      wire.WithoutOutput(s.UntagUser),
-		"UpdateAccessKey":                wire.WithoutOutput(s.UpdateAccessKey),
-		"UpdateAssumeRolePolicy":         wire.WithoutOutput(s.UpdateAssumeRolePolicy),
-		"UpdateGroup":                    wire.WithoutOutput(s.UpdateGroup),
-		"UpdateRole":                     wire.WithOutput(s.UpdateRole),
-		"UpdateRoleDescription":          wire.WithOutput(s.UpdateRoleDescription),
-		"UpdateUser":                     wire.WithoutOutput(s.UpdateUser),
+		"AddClientIDToOpenIDConnectProvider":      wire.WithoutOutput(s.AddClientIDToOpenIDConnectProvider),
+		"AddRoleToInstanceProfile":                wire.WithoutOutput(s.AddRoleToInstanceProfile),
+		"AddUserToGroup":                          wire.WithoutOutput(s.AddUserToGroup),
+		"AttachGroupPolicy":                       wire.WithoutOutput(s.AttachGroupPolicy),
+		"AttachRolePolicy":                        wire.WithoutOutput(s.AttachRolePolicy),
+		"AttachUserPolicy":                        wire.WithoutOutput(s.AttachUserPolicy),
+		"CreateAccessKey":                         wire.WithOutput(s.CreateAccessKey),
+		"CreateAccountAlias":                      wire.WithoutOutput(s.CreateAccountAlias),
+		"CreateGroup":                             wire.WithOutput(s.CreateGroup),
+		"CreateInstanceProfile":                   wire.WithOutput(s.CreateInstanceProfile),
+		"CreateOpenIDConnectProvider":             wire.WithOutput(s.CreateOpenIDConnectProvider),
+		"CreatePolicy":                            wire.WithOutput(s.CreatePolicy),
+		"CreatePolicyVersion":                     wire.WithOutput(s.CreatePolicyVersion),
+		"CreateRole":                              wire.WithOutput(s.CreateRole),
+		"CreateUser":                              wire.WithOutput(s.CreateUser),
+		"DeleteAccessKey":                         wire.WithoutOutput(s.DeleteAccessKey),
+		"DeleteAccountAlias":                      wire.WithoutOutput(s.DeleteAccountAlias),
+		"DeleteGroup":                             wire.WithoutOutput(s.DeleteGroup),
+		"DeleteGroupPolicy":                       wire.WithoutOutput(s.DeleteGroupPolicy),
+		"DeleteInstanceProfile":                   wire.WithoutOutput(s.DeleteInstanceProfile),
+		"DeleteOpenIDConnectProvider":             wire.WithoutOutput(s.DeleteOpenIDConnectProvider),
+		"DeletePolicy":                            wire.WithoutOutput(s.DeletePolicy),
+		"DeletePolicyVersion":                     wire.WithoutOutput(s.DeletePolicyVersion),
+		"DeleteRole":                              wire.WithoutOutput(s.DeleteRole),
+		"DeleteRolePermissionsBoundary":           wire.WithoutOutput(s.DeleteRolePermissionsBoundary),
+		"DeleteRolePolicy":                        wire.WithoutOutput(s.DeleteRolePolicy),
+		"DeleteUser":                              wire.WithoutOutput(s.DeleteUser),
+		"DeleteUserPermissionsBoundary":           wire.WithoutOutput(s.DeleteUserPermissionsBoundary),
+		"DeleteUserPolicy":                        wire.WithoutOutput(s.DeleteUserPolicy),
+		"DetachGroupPolicy":                       wire.WithoutOutput(s.DetachGroupPolicy),
+		"DetachRolePolicy":                        wire.WithoutOutput(s.DetachRolePolicy),
+		"DetachUserPolicy":                        wire.WithoutOutput(s.DetachUserPolicy),
+		"GetAccessKeyLastUsed":                    wire.WithOutput(s.GetAccessKeyLastUsed),
+		"GetAccountAuthorizationDetails":          wire.WithOutput(s.GetAccountAuthorizationDetails),
+		"GetAccountSummary":                       wire.WithOutput(s.GetAccountSummary),
+		"GetGroup":                                wire.WithOutput(s.GetGroup),
+		"GetGroupPolicy":                          wire.WithOutput(s.GetGroupPolicy),
+		"GetInstanceProfile":                      wire.WithOutput(s.GetInstanceProfile),
+		"GetOpenIDConnectProvider":                wire.WithOutput(s.GetOpenIDConnectProvider),
+		"GetPolicy":                               wire.WithOutput(s.GetPolicy),
+		"GetPolicyVersion":                        wire.WithOutput(s.GetPolicyVersion),
+		"GetRole":                                 wire.WithOutput(s.GetRole),
+		"GetRolePolicy":                           wire.WithOutput(s.GetRolePolicy),
+		"GetUser":                                 wire.WithOutput(s.GetUser),
+		"GetUserPolicy":                           wire.WithOutput(s.GetUserPolicy),
+		"ListAccessKeys":                          wire.WithOutput(s.ListAccessKeys),
+		"ListAccountAliases":                      wire.WithOutput(s.ListAccountAliases),
+		"ListAttachedGroupPolicies":               wire.WithOutput(s.ListAttachedGroupPolicies),
+		"ListAttachedRolePolicies":                wire.WithOutput(s.ListAttachedRolePolicies),
+		"ListAttachedUserPolicies":                wire.WithOutput(s.ListAttachedUserPolicies),
+		"ListEntitiesForPolicy":                   wire.WithOutput(s.ListEntitiesForPolicy),
+		"ListGroupPolicies":                       wire.WithOutput(s.ListGroupPolicies),
+		"ListGroups":                              wire.WithOutput(s.ListGroups),
+		"ListGroupsForUser":                       wire.WithOutput(s.ListGroupsForUser),
+		"ListInstanceProfileTags":                 wire.WithOutput(s.ListInstanceProfileTags),
+		"ListInstanceProfiles":                    wire.WithOutput(s.ListInstanceProfiles),
+		"ListInstanceProfilesForRole":             wire.WithOutput(s.ListInstanceProfilesForRole),
+		"ListOpenIDConnectProviderTags":           wire.WithOutput(s.ListOpenIDConnectProviderTags),
+		"ListOpenIDConnectProviders":              wire.WithOutput(s.ListOpenIDConnectProviders),
+		"ListPolicies":                            wire.WithOutput(s.ListPolicies),
+		"ListPolicyTags":                          wire.WithOutput(s.ListPolicyTags),
+		"ListPolicyVersions":                      wire.WithOutput(s.ListPolicyVersions),
+		"ListRolePolicies":                        wire.WithOutput(s.ListRolePolicies),
+		"ListRoleTags":                            wire.WithOutput(s.ListRoleTags),
+		"ListRoles":                               wire.WithOutput(s.ListRoles),
+		"ListUserPolicies":                        wire.WithOutput(s.ListUserPolicies),
+		"ListUserTags":                            wire.WithOutput(s.ListUserTags),
+		"ListUsers":                               wire.WithOutput(s.ListUsers),
+		"PutGroupPolicy":                          wire.WithoutOutput(s.PutGroupPolicy),
+		"PutRolePermissionsBoundary":              wire.WithoutOutput(s.PutRolePermissionsBoundary),
+		"PutRolePolicy":                           wire.WithoutOutput(s.PutRolePolicy),
+		"PutUserPermissionsBoundary":              wire.WithoutOutput(s.PutUserPermissionsBoundary),
+		"PutUserPolicy":                           wire.WithoutOutput(s.PutUserPolicy),
+		"RemoveClientIDFromOpenIDConnectProvider": wire.WithoutOutput(s.RemoveClientIDFromOpenIDConnectProvider),
+		"RemoveRoleFromInstanceProfile":           wire.WithoutOutput(s.RemoveRoleFromInstanceProfile),
+		"RemoveUserFromGroup":                     wire.WithoutOutput(s.RemoveUserFromGroup),
+		"SetDefaultPolicyVersion":                 wire.WithoutOutput(s.SetDefaultPolicyVersion),
+		"TagInstanceProfile":                      wire.WithoutOutput(s.TagInstanceProfile),
+		"TagOpenIDConnectProvider":                wire.WithoutOutput(s.TagOpenIDConnectProvider),
+		"TagPolicy":                               wire.WithoutOutput(s.TagPolicy),
+		"TagRole":                                 wire.WithoutOutput(s.TagRole),
+		"TagUser":                                 wire.WithoutOutput(s.TagUser),
+		"UntagInstanceProfile":                    wire.WithoutOutput(s.UntagInstanceProfile),
+		"UntagOpenIDConnectProvider":              wire.WithoutOutput(s.UntagOpenIDConnectProvider),
+		"UntagPolicy":                             wire.WithoutOutput(s.UntagPolicy),
+		"UntagRole":                               wire.WithoutOutput(s.UntagRole),
+		"UntagUser":                               wire.WithoutOutput(s.UntagUser),
+		"UpdateAccessKey":                         wire.WithoutOutput(s.UpdateAccessKey),
+		"UpdateAssumeRolePolicy":                  wire.WithoutOutput(s.UpdateAssumeRolePolicy),
+		"UpdateGroup":                             wire.WithoutOutput(s.UpdateGroup),
+		"UpdateOpenIDConnectProviderThumbprint":   wire.WithoutOutput(s.UpdateOpenIDConnectProviderThumbprint),
+		"UpdateRole":                              wire.WithOutput(s.UpdateRole),
+		"UpdateRoleDescription":                   wire.WithOutput(s.UpdateRoleDescription),
+		"UpdateUser":                              wire.WithoutOutput(s.UpdateUser),
 	}
 }

@@ -1,0 +1,2 @@
+// Package oidc verifies the tokens of OpenID Connect providers.
+package oidc
