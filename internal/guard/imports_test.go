@@ -36,6 +36,8 @@ var forbidden = []struct {
 	{from: "internal/service/...", never: []string{"internal/store/..."}, because: "no way around invariants, permission check and audit"},
 	{from: "internal/directory", never: []string{"net/http", "internal/wire/...", "internal/snapshot", "internal/gate"},
 		because: "the domain does not know its callers"},
+	{from: "internal/federation/...", never: []string{"internal/directory", "internal/store/...", "internal/gate", "internal/snapshot", "net/http"},
+		because: "verification can be tested and fuzzed alone"},
 	{from: "...", never: []string{"google.golang.org/grpc"}, because: "one place to replace: the etcd engine, when it comes"},
 	{from: "...", never: []string{"github.com/prometheus/client_golang/..."}, except: []string{"internal/telemetry"},
 		because: "metrics have one door"},

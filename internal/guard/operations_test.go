@@ -241,7 +241,9 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyName": "inline", "PolicyDocument": document,
 		"AssumeRolePolicyDocument": trust, "PolicyArn": managed, "PermissionsBoundary": administrator, "VersionId": "v1",
 		"AccessKeyId": key, "InstanceProfileName": "profile", "AccountAlias": "acme", "Status": "Inactive", "RoleArn": role, "RoleSessionName": "session", "Description": "x",
-		"Tags.member.1.Key": "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
+		"Url": "https://idp.example", "OpenIDConnectProviderArn": "arn:aws:iam::" + i.account + ":oidc-provider/idp.example", "ClientID": "app",
+		"ThumbprintList.member.1": "990f4193972f2becf12ddeda5237f9c952f20d9e",
+		"Tags.member.1.Key":       "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
 	}
 	for _, s := range services() {
 		for _, name := range destroyersLast(maps.Keys(s.Handlers)) {

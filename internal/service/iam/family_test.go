@@ -25,6 +25,13 @@ type family struct {
 var families = map[string]family{
 	"grants":            {(*world).scene, grantPermissions, grantErrors, cannotOccur},
 	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
+	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
+}
+
+// sortedPermissions puts the operations in the order of their names, for tables that are made from maps.
+func sortedPermissions(all []permission) []permission {
+	slices.SortFunc(all, func(a, b permission) int { return strings.Compare(a.operation, b.operation) })
+	return all
 }
 
 // needsToo are permissions that an operation needs beside its own, which it asks for first.

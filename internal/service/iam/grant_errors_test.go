@@ -256,4 +256,5 @@ const (
 var status = map[string]int{
 	"NoSuchEntity": 404, "EntityAlreadyExists": 409, "DeleteConflict": 409, "LimitExceeded": 409, "UnmodifiableEntity": 400,
 	"PolicyNotAttachable": 400, "InvalidInput": 400, "MalformedPolicyDocument": 400, "ValidationError": 400,
+	"OpenIdIdpCommunicationError": 400,
 }

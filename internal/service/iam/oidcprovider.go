@@ -29,9 +29,13 @@ var oidcRows = map[string]gate.Row{
 	"AddClientIDToOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:AddClientIDToOpenIDConnectProvider",
 		func(in *shape.AddClientIDToOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderArn })},
 	"RemoveClientIDFromOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:RemoveClientIDFromOpenIDConnectProvider",
-		func(in *shape.RemoveClientIDFromOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderArn })},
+		func(in *shape.RemoveClientIDFromOpenIDConnectProviderRequest) string {
+			return in.OpenIDConnectProviderArn
+		})},
 	"UpdateOpenIDConnectProviderThumbprint": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:UpdateOpenIDConnectProviderThumbprint",
-		func(in *shape.UpdateOpenIDConnectProviderThumbprintRequest) string { return in.OpenIDConnectProviderArn })},
+		func(in *shape.UpdateOpenIDConnectProviderThumbprintRequest) string {
+			return in.OpenIDConnectProviderArn
+		})},
 	"TagOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.TagOpenIDConnectProviderRequest) []authorizer.Check {
 			check := oidcCheck(c, "iam:TagOpenIDConnectProvider", in.OpenIDConnectProviderArn)

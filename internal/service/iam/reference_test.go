@@ -46,10 +46,11 @@ var (
 	// referenceOmits: the reference names no resource for these; AWS's denials name all entities under the path prefix, and
 	// policies may.
 	referenceOmits = map[string]string{"ListUsers": "user", "ListGroups": "group", "ListRoles": "role",
-		"ListInstanceProfiles": "instance-profile"}
+		"ListInstanceProfiles": "instance-profile", "ListOpenIDConnectProviders": "oidc-provider"}
 	// alsoAsks: actions that an operation needs beside its own.
 	alsoAsks = map[string][]string{"CreateUser": {"TagUser"}, "CreateRole": {"TagRole"}, "CreatePolicy": {"TagPolicy"},
-		"CreateInstanceProfile": {"TagInstanceProfile"}, "AddRoleToInstanceProfile": {"PassRole"}}
+		"CreateInstanceProfile": {"TagInstanceProfile"}, "AddRoleToInstanceProfile": {"PassRole"},
+		"CreateOpenIDConnectProvider": {"TagOpenIDConnectProvider"}}
 	// neverSet: keys of role templates, which nobody has, and of what a passed role will be associated with, which none of the
 	// operations here knows.
 	neverSet = []string{"iam:RoleTemplateARN", "iam:AssociatedResourceArn"}
@@ -112,7 +113,7 @@ func TestTagKeysAgainstReference(t *testing.T) {
 	ref, service := readReference(t), iam.New(iam.Config{})
 	for kind, resource := range map[string]string{
 		"user": "user/team/target", "role": "role/team/worker", "policy": "policy/team/plan", "group": "group/team/crew",
-		"instance-profile": "instance-profile/team/web",
+		"instance-profile": "instance-profile/team/web", "oidc-provider": "oidc-provider/idp.example/team",
 	} {
 		f, ok := service.Resource.Facts(w.follower.Current(), w.arn(resource))
 		if !ok {
@@ -139,7 +140,7 @@ var equalEmpty = cmp.Transformer("sorted", func(keys []string) []string {
 // furnishReference makes a scene and an access key of its user.
 func furnishReference(w *world) (accessKey string) {
 	w.t.Helper()
-	furnishProfiles(w)
+	furnishOIDC(w)
 	out := must(w.root.CreateAccessKey(w.t.Context(), &sdk.CreateAccessKeyInput{UserName: aws.String("target")}))(w.t)
 	return *out.AccessKey.AccessKeyId
 }
@@ -149,7 +150,7 @@ func fill(w *world, input wire.Input, accessKey string) {
 	values := map[string]string{
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyArn": w.arn("policy/team/plan"),
 		"PermissionsBoundary": readOnly, "Path": "/team/", "PathPrefix": "/team/", "PolicyName": "plan", "AccessKeyId": accessKey,
-		"InstanceProfileName": "web",
+		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
 	}
 	v := reflect.ValueOf(input).Elem()
 	for i := range v.NumField() {

@@ -51,6 +51,8 @@ type world struct {
 	usage    *usage.Recorder
 	http     aws.HTTPClient
 	changes  atomic.Int64
+
+	thumbprint func(url string) (string, error) // of an OpenID Connect provider; nil: none can be reached
 }
 
 // managed answers directory's question with the catalog.
@@ -151,7 +153,7 @@ func newWorld(t testing.TB) *world {
 	}()
 	t.Cleanup(func() { stop(); <-ended })
 	g, err := gate.New(gate.Config{
-		Services:  []*gate.Service{iam.New(iam.Config{Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage})},
+		Services:  []*gate.Service{iam.New(iam.Config{Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage, Thumbprint: w.askThumbprint})},
 		Snapshots: w.follower, Store: s, Ring: ring, Managed: catalog.ManagedPolicies(), Trail: discard{}, Usage: w.usage,
 		Regions: []string{"us-east-1", "eu-west-1"},
 	})
@@ -168,6 +170,13 @@ func newWorld(t testing.TB) *world {
 	w.account, w.rootKey, w.root = acct.ID, key.ID, w.client(key.ID, key.Secret.Reveal(), "")
 	w.settle()
 	return w
+}
+
+func (w *world) askThumbprint(_ context.Context, url string) (string, error) {
+	if w.thumbprint == nil {
+		return "", errors.New("there is no network")
+	}
+	return w.thumbprint(url)
 }
 
 // client returns an unmodified SDK client with the given credentials that does not try again.
