@@ -15,6 +15,9 @@
 // Errors are [fault.Error] with AWS's sentences. A verb that fails spoils its transaction: nothing of it is written, even
 // where the caller goes on.
 //
+// One-time codes are verified here too (otp.go), because each is accepted once: that a code was used is a record of its own,
+// written at once and without an event. The call that brought the code has one.
+//
 // The package knows no protocol and asks nobody for permission: both come before it.
 package directory
 
@@ -33,7 +36,7 @@ import (
 // Config says what a Directory works with.
 type Config struct {
 	Store   store.Store      // required
-	Ring    Sealer           // required: seals the secrets of access keys
+	Ring    Sealer           // required: seals secrets, and opens the seeds of one-time codes
 	Managed ManagedPolicies  // AWS managed policies; nil means that there are none
 	Now     func() time.Time // nil means time.Now
 	Rand    io.Reader        // for identifiers and secrets; nil means crypto/rand; must be safe for concurrent use
@@ -42,6 +45,7 @@ type Config struct {
 // Sealer encrypts secrets for storage: a *[seal.Ring].
 type Sealer interface {
 	Seal(purpose seal.Purpose, text, ad []byte) ([]byte, error)
+	Open(purpose seal.Purpose, sealed, ad []byte) ([]byte, error)
 }
 
 // ManagedPolicies knows the AWS managed policies.
@@ -147,8 +151,8 @@ type Installation struct {
 }
 
 // Bootstrap makes the first account and its root user's access key, unless the installation has one. Of several nodes that
-// start on one empty store exactly one gets made == true; acct and key are nil for the others. It is the one write without
-// a caller, and without an event.
+// start on one empty store exactly one gets made == true; acct and key are nil for the others. It is the one change
+// of entities without a caller, and without an event.
 func (d *Directory) Bootstrap(ctx context.Context, n NewAccount) (acct *entity.Account, key *IssuedKey, made bool, err error) {
 	_, err = d.store.Update(ctx, func(txn store.Txn) error {
 		acct, key, made = nil, nil, false

@@ -1,7 +1,7 @@
 // Package entity defines the records that Ostiary stores, their keys and their encoding. It holds no rules: those are
 // directory's, the only writer.
 //
-// Keys are keyenc tuples. Four planes, each with one first part:
+// Keys are keyenc tuples. Planes, each with one first part:
 //
 //	("id", "account", account)               Account        what decisions are made from; the snapshot watches this plane
 //	("id", "user", account, userID)          User
@@ -19,6 +19,9 @@
 //
 //	("use", "key", accessKeyID)              Usage          last use; outside the snapshot's watch, coalesced, lossy by minutes
 //	("use", "role", account, roleID)         Usage
+//
+//	("otp", "used", serial)                  OneTime        one-time codes used and missed, by a device's serial number; outside the watch
+//	("otp", "token", serial)                 HardwareToken  the operator's inventory of hardware tokens; serial is folded
 //
 //	("out", time, eventID)                   (an event)     the outbox: events committed with their write, moved to the trail
 //
@@ -47,6 +50,8 @@ const (
 
 	// KindPolicyVersion is counted only: all stored versions of an account's customer managed policies.
 	KindPolicyVersion Kind = "version"
+	// KindVirtualMFA is counted only: the virtual ones of an account's MFA devices.
+	KindVirtualMFA Kind = "virtual-mfa"
 )
 
 // Prefixes of unique IDs (S4 section 34).

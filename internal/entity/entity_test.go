@@ -91,6 +91,8 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip[entity.NameRef](t)
 	roundTrip[entity.Count](t)
 	roundTrip[entity.Usage](t)
+	roundTrip[entity.OneTime](t)
+	roundTrip[entity.HardwareToken](t)
 }
 
 // Records written by this version must be read by later ones: the stored form is spelled out.
@@ -191,8 +193,11 @@ func TestKeys(t *testing.T) {
 		`("use", "role", "1", "x")`:        entity.RoleUsageKey("1", "x"),
 		`("out", 7, "x")`:                  entity.OutboxKey(7, "x"),
 		`("sys", "x")`:                     entity.SystemKey("x"),
+		`("otp", "used", "X")`:             entity.OneTimeKey("X"),
+		`("otp", "token", "x")`:            entity.TokenKey("X"),
 	}
-	planes := map[string][]byte{"(\"id\"": entity.IdentityPlane, "(\"use\"": entity.UsagePlane, "(\"out\"": entity.OutboxPlane}
+	planes := map[string][]byte{"(\"id\"": entity.IdentityPlane, "(\"use\"": entity.UsagePlane, "(\"out\"": entity.OutboxPlane,
+		`("otp", "token"`: entity.TokenPlane}
 	for want, key := range keys {
 		if got := keyenc.Print(key); got != want {
 			t.Errorf("key %s, want %s", got, want)
@@ -203,7 +208,7 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	if len(keys) != 15 {
+	if len(keys) != 17 {
 		t.Errorf("%d different keys", len(keys))
 	}
 }

@@ -7,6 +7,8 @@ var (
 	IdentityPlane = keyenc.Encode("id")
 	UsagePlane    = keyenc.Encode("use")
 	OutboxPlane   = keyenc.Encode("out")
+	// TokenPlane is the inventory of hardware tokens.
+	TokenPlane = keyenc.Encode("otp", "token")
 )
 
 // Keys of records.
@@ -22,6 +24,8 @@ func AliasKey(alias string) []byte             { return keyenc.Encode("ix", "ali
 func CountKey(account string, k Kind) []byte   { return keyenc.Encode("ix", "count", account, string(k)) }
 func KeyUsageKey(accessKeyID string) []byte    { return keyenc.Encode("use", "key", accessKeyID) }
 func RoleUsageKey(account, id string) []byte   { return keyenc.Encode("use", "role", account, id) }
+func OneTimeKey(serial string) []byte          { return keyenc.Encode("otp", "used", serial) }
+func TokenKey(serial string) []byte            { return keyenc.Encode("otp", "token", FoldName(serial)) }
 func OutboxKey(nanos uint64, id string) []byte { return keyenc.Encode("out", nanos, id) }
 func SystemKey(name string) []byte             { return keyenc.Encode("sys", name) }
 

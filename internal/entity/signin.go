@@ -45,7 +45,8 @@ const (
 	FIDOMFA     MFAType = "fido"     // a passkey or security key; its serial number is an ARN
 )
 
-// MFADevice is an MFA device of an account, enabled for a user or, if it is virtual, waiting for one.
+// MFADevice is an MFA device of an account, enabled for a user or, if it is virtual, waiting for one. Hardware tokens and FIDO
+// devices are in an account as long as they are somebody's.
 type MFADevice struct {
 	Account   string
 	Serial    string // as AWS's SerialNumber
@@ -53,12 +54,40 @@ type MFADevice struct {
 	Path      string `json:",omitempty"` // of a virtual device
 	Name      string `json:",omitempty"` // of a virtual or FIDO device
 	CreatedAt time.Time
-	Sealed    []byte            `json:",omitempty"` // the seed of one-time codes, sealed for seal.TOTPSeed with the serial as associated data
-	Owner     string            `json:",omitempty"` // user ID or, for the root user, account ID; empty until enabled
-	EnabledAt time.Time         `json:",omitzero"`
-	Drift     int               `json:",omitempty"` // steps of 30 s that the device's clock is ahead
-	Certified map[string]string `json:",omitempty"` // a FIDO device's certifications, as GetMFADevice shows them
-	Tags      []Tag             `json:",omitempty"`
+	Sealed    []byte    `json:",omitempty"` // the seed of one-time codes, sealed for seal.TOTPSeed with the serial as associated data
+	Owner     string    `json:",omitempty"` // user ID or, for the root user, account ID; empty until enabled
+	EnabledAt time.Time `json:",omitzero"`
+	FIDO      *FIDO     `json:",omitempty"` // of a FIDO device
+	Tags      []Tag     `json:",omitempty"` // of a virtual device
+}
+
+// FIDO is what the registration of a passkey or security key told.
+type FIDO struct {
+	CredentialID []byte
+	PublicKey    []byte            // in COSE form
+	AAGUID       string            `json:",omitempty"` // the model of the authenticator, as a UUID; of all zeros where it did not say
+	Attestation  string            `json:",omitempty"` // format of the attestation statement: packed, none …
+	Certified    map[string]string `json:",omitempty"` // certifications of the model, as GetMFADevice shows them: FIDO-certification to L1
+}
+
+// OneTime is what is known of the use of a device's one-time codes. It stands outside the identity plane: no decision is made
+// from it, and it changes with every code.
+type OneTime struct {
+	Step     int64     // the latest step of which a code was accepted: codes of this step and of those before it are used up
+	Drift    int64     `json:",omitempty"` // steps that the device's clock was ahead of ours when that code was accepted
+	Call     string    `json:",omitempty"` // the call whose pair of codes that was: it may ask again
+	Failures int       `json:",omitempty"` // attempts that failed since then
+	FailedAt time.Time `json:",omitzero"`  // the last of them
+}
+
+// HardwareToken is an entry of the operator's inventory of hardware tokens: it makes a serial number known, and its codes
+// verifiable, to every account.
+type HardwareToken struct {
+	Serial   string
+	Sealed   []byte // as in MFADevice
+	LoadedAt time.Time
+	Account  string `json:",omitempty"` // whose it is while it is enabled
+	Owner    string `json:",omitempty"` // user ID or account ID
 }
 
 // Kind implements Item.
@@ -75,7 +104,17 @@ func (d *MFADevice) Labels() []Tag { return d.Tags }
 // ARN of d: its serial number, unless it is a hardware token, whose ARN is made of that.
 func (d *MFADevice) ARN() string {
 	if d.Type == HardwareMFA {
-		return iamARN(d.Account, string(KindMFADevice), "/", d.Serial)
+		return MFADeviceARN(d.Account, "/", d.Serial)
 	}
 	return d.Serial
+}
+
+// MFADeviceARN is the ARN, and the serial number, of a virtual MFA device.
+func MFADeviceARN(account, path, name string) string {
+	return iamARN(account, string(KindMFADevice), path, name)
+}
+
+// FIDODeviceARN is the ARN, and the serial number, of a FIDO device: owner is user/NAME, or root-account (S4-M55).
+func FIDODeviceARN(account, owner, name string) string {
+	return iamARN(account, "u2f", "/"+owner+"/", name)
 }

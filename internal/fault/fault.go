@@ -50,6 +50,8 @@ const (
 	ExpiredCredentials    // temporary credentials past their time
 	OptInRequired         // the caller's account is closed or suspended
 
+	WrongCode // a one-time code that is not right, or not any more
+
 	// May they.
 	Denied // the decision was deny
 
@@ -79,6 +81,7 @@ var kindNames = [kindCount]string{
 	ReportMissing: "report missing", ReportExpired: "report expired", ReportInProgress: "report in progress",
 	MissingAuthentication: "missing authentication", IncompleteSignature: "incomplete signature", UnknownKey: "unknown key",
 	BadSignature: "bad signature", SignatureExpired: "signature expired", ExpiredCredentials: "expired credentials", OptInRequired: "opt-in required",
+	WrongCode:            "wrong code",
 	Denied:               "denied",
 	PackedPolicyTooLarge: "packed policy too large", RegionDisabled: "region disabled", RejectedClaim: "rejected claim",
 	InvalidIdentityToken: "invalid identity token", InvalidMessage: "invalid message",
