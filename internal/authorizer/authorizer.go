@@ -47,6 +47,9 @@ type Environment struct {
 	Referer   string
 	Secure    bool   // the request came over TLS
 	Region    string // aws:RequestedRegion
+	// MFAAt is when a one-time code that came with this very request was verified; zero where none came. It counts before what
+	// the caller's session says.
+	MFAAt time.Time
 }
 
 // Key is a condition key that a permission row adds to the context.
@@ -322,21 +325,32 @@ func (q *query) environment(c *Caller, env *Environment) {
 	if env.Referer != "" {
 		ctx.Set("aws:Referer", env.Referer)
 	}
+	q.mfa(c, env)
 	if !c.Temporary {
 		return
 	}
 	ctx.SetTime("aws:TokenIssueTime", c.Issued)
-	if c.MFAKnown {
-		ctx.SetBool("aws:MultiFactorAuthPresent", !c.MFAAt.IsZero())
-		if !c.MFAAt.IsZero() {
-			ctx.SetInt("aws:MultiFactorAuthAge", int64(env.Now.Sub(c.MFAAt)/time.Second))
-		}
-	}
 	if c.SourceIdentity != "" {
 		ctx.Set("aws:SourceIdentity", c.SourceIdentity)
 	}
 	if c.Provider != "" {
 		ctx.Set("aws:FederatedProvider", c.Provider)
+	}
+}
+
+// mfa fills in the keys of multi-factor authentication: by the request's own code, or by the session's (D4). Long-term keys
+// have none (S4-176), and the age is there only where a device was used (S4-177).
+func (q *query) mfa(c *Caller, env *Environment) {
+	at := env.MFAAt
+	if at.IsZero() {
+		if !c.Temporary || !c.MFAKnown {
+			return
+		}
+		at = c.MFAAt
+	}
+	q.context.SetBool("aws:MultiFactorAuthPresent", !at.IsZero())
+	if !at.IsZero() {
+		q.context.SetInt("aws:MultiFactorAuthAge", int64(env.Now.Sub(at)/time.Second))
 	}
 }
 

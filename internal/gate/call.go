@@ -35,6 +35,9 @@ type Call struct {
 	recorded  bool           // the closed event went into the outbox with the write
 }
 
+// ID names the request: it is the same however often the request is decided.
+func (c *Call) ID() string { return c.event.id }
+
 // Account is the caller's account.
 func (c *Call) Account() string { return c.Caller.Principal.Account }
 

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"encoding/xml"
 	"net/http"
@@ -235,6 +236,7 @@ func TestSecretsStayOut(t *testing.T) {
 		w.ok(w.iam(w.root, "CreateAccessKey", "UserName", "ann")),
 		w.ok(w.sts(ann, "AssumeRole", "RoleArn", w.arn("role/worker"), "RoleSessionName", "s1")),
 		w.ok(w.sts(ann, "GetSessionToken")),
+		w.ok(w.iam(w.root, "CreateVirtualMFADevice", "VirtualMFADeviceName", "phone")),
 	} {
 		var found []string
 		d := xml.NewDecoder(strings.NewReader(a.body))
@@ -247,8 +249,15 @@ func TestSecretsStayOut(t *testing.T) {
 			case xml.StartElement:
 				name = token.Name.Local
 			case xml.CharData:
-				if name == "SecretAccessKey" || name == "SessionToken" {
+				switch name {
+				case "SecretAccessKey", "SessionToken", "QRCodePNG":
 					found = append(found, string(token))
+				case "Base32StringSeed":
+					seed, err := base64.StdEncoding.DecodeString(string(token))
+					if err != nil {
+						t.Fatal(err)
+					}
+					found = append(found, string(token), string(seed))
 				}
 				name = ""
 			}

@@ -3,6 +3,7 @@ package gate_test
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -102,13 +103,16 @@ func TestBadParameters(t *testing.T) {
 func TestNotBuilt(t *testing.T) {
 	w := newWorld(t)
 	u := w.user("ann")
-	a := w.iam(u, "ListMFADevices", "UserName", "ann")
-	w.refused(a, 501, "NotImplemented", "ListMFADevices of iam is not built yet: …")
+	cache := func(action string) answer {
+		return w.send(request{caller: u, service: "elasticache", form: url.Values{"Action": {action}, "Version": {"2015-02-02"}}})
+	}
+	a := cache("DescribeCacheClusters")
+	w.refused(a, 501, "NotImplemented", "DescribeCacheClusters of elasticache is not built yet: …")
 	if e := w.event(a); e.ErrorCode != "NotImplemented" || !e.ReadOnly || e.RequestParameters != nil || e.Identity.UserName != "ann" {
 		t.Errorf("recorded as %+v", e)
 	}
-	a = w.iam(u, "EnableMFADevice")
-	w.refused(a, 501, "NotImplemented", "EnableMFADevice of iam is not built yet: …")
+	a = cache("DeleteCacheCluster")
+	w.refused(a, 501, "NotImplemented", "DeleteCacheCluster of elasticache is not built yet: …")
 	if e := w.event(a); e.ReadOnly {
 		t.Error("a change that is not built is recorded as read-only")
 	}

@@ -48,6 +48,9 @@ type Service struct {
 	Resource authorizer.Resources           // may be nil: the service owns no resources
 	// Admit refuses callers by the kind of their credentials, before any policy is asked; nil admits everyone.
 	Admit func(*Call) error
+	// Prove checks what a request offers beside its signature, a one-time code, and puts what it proves into the call's Env. It runs
+	// once, after Admit and before any policy is asked, however often the request is decided. Nil where there is nothing.
+	Prove func(context.Context, *Call) error
 	// Source is the event source, "iam.amazonaws.com". Region is the region its events carry; empty means the region of the
 	// request's signature: global services have one region of their own.
 	Source, Region string
@@ -249,6 +252,11 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 	}
 	if c.service.Admit != nil {
 		if err := c.service.Admit(c); err != nil {
+			return nil, g.closed(c, err)
+		}
+	}
+	if c.service.Prove != nil {
+		if err := c.service.Prove(ctx, c); err != nil {
 			return nil, g.closed(c, err)
 		}
 	}

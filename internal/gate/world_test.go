@@ -220,7 +220,7 @@ func (w *world) config() gate.Config {
 	return gate.Config{
 		Services: []*gate.Service{
 			iam.New(iam.Config{Directory: dir, Managed: catalog.ManagedPolicies(), Usage: uses}),
-			sts.New(sts.Config{Ring: w.ring, Managed: catalog.ManagedPolicies()}),
+			sts.New(sts.Config{Codes: w.dir, Ring: w.ring, Managed: catalog.ManagedPolicies()}),
 			{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 			{API: elasticache.API, Source: "elasticache.amazonaws.com"},
 		},

@@ -236,6 +236,7 @@ func TestNoWayAroundTheGate(t *testing.T) {
 	i.iam("CreateGroup", "GroupName", "crew")
 	role := element(i.iam("CreateRole", "RoleName", "worker", "AssumeRolePolicyDocument", trust), "Arn")
 	i.iam("CreateInstanceProfile", "InstanceProfileName", "profile")
+	i.iam("CreateVirtualMFADevice", "VirtualMFADeviceName", "phone")
 	managed := element(i.iam("CreatePolicy", "PolicyName", "managed", "PolicyDocument", document), "Arn")
 	values := map[string]string{
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyName": "inline", "PolicyDocument": document,
@@ -244,6 +245,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Url": "https://idp.example", "OpenIDConnectProviderArn": "arn:aws:iam::" + i.account + ":oidc-provider/idp.example", "ClientID": "app",
 		"ThumbprintList.member.1": "990f4193972f2becf12ddeda5237f9c952f20d9e",
 		"Tags.member.1.Key":       "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
+		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + i.account + ":mfa/phone",
+		"AuthenticationCode1": "123456", "AuthenticationCode2": "654321",
 	}
 	for _, s := range services() {
 		for _, name := range destroyersLast(maps.Keys(s.Handlers)) {

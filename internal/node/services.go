@@ -27,7 +27,7 @@ func (n *Node) makeServices(uses *usage.Recorder) []*gate.Service {
 			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses,
 			Thumbprint: func(ctx context.Context, url string) (string, error) { return oidc.Thumbprint(ctx, fetch, url) },
 		}),
-		sts.New(sts.Config{Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),
+		sts.New(sts.Config{Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		{API: elasticache.API, Source: "elasticache.amazonaws.com"},
 	}

@@ -25,6 +25,7 @@ type family struct {
 var families = map[string]family{
 	"grants":            {(*world).scene, grantPermissions, grantErrors, cannotOccur},
 	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
+	"mfa devices":       {furnishMFA, mfaPermissions, mfaErrors, mfaCannot},
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
 }
 
@@ -181,7 +182,7 @@ func (w *world) holdError(e apiError) {
 	}
 	before := must(w.store.Head(t.Context()))(t)
 	refused(t, e.do(), status[e.code], e.code, e.message)
-	if after := must(w.store.Head(t.Context()))(t); after != before {
+	if after := must(w.store.Head(t.Context()))(t); (after != before) != e.counted {
 		t.Errorf("a refused call wrote: revision %d became %d", before, after)
 	}
 }

@@ -18,6 +18,7 @@ type apiError struct {
 	quota                    string // set to n before the call
 	n                        int
 	first                    func() error // what else comes before the call; nil is nothing
+	counted                  bool         // the refusal itself goes on record, outside the records of entities: a wrong code
 }
 
 const (
@@ -257,4 +258,5 @@ var status = map[string]int{
 	"NoSuchEntity": 404, "EntityAlreadyExists": 409, "DeleteConflict": 409, "LimitExceeded": 409, "UnmodifiableEntity": 400,
 	"PolicyNotAttachable": 400, "InvalidInput": 400, "MalformedPolicyDocument": 400, "ValidationError": 400,
 	"OpenIdIdpCommunicationError": 400,
+	"InvalidAuthenticationCode":   403, "EntityTemporarilyUnmodifiable": 409,
 }

@@ -58,7 +58,7 @@ func rows() map[string]gate.Row {
 	all := make(map[string]gate.Row)
 	for _, some := range []map[string]gate.Row{
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
-		instanceProfileRows, oidcRows,
+		instanceProfileRows, oidcRows, mfaRows,
 	} {
 		maps.Copy(all, some)
 	}

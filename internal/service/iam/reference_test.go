@@ -50,10 +50,12 @@ var (
 	// alsoAsks: actions that an operation needs beside its own.
 	alsoAsks = map[string][]string{"CreateUser": {"TagUser"}, "CreateRole": {"TagRole"}, "CreatePolicy": {"TagPolicy"},
 		"CreateInstanceProfile": {"TagInstanceProfile"}, "AddRoleToInstanceProfile": {"PassRole"},
-		"CreateOpenIDConnectProvider": {"TagOpenIDConnectProvider"}}
+		"CreateOpenIDConnectProvider": {"TagOpenIDConnectProvider"},
+		"CreateVirtualMFADevice":      {"TagMFADevice"}}
 	// neverSet: keys of role templates, which nobody has, and of what a passed role will be associated with, which none of the
-	// operations here knows.
-	neverSet = []string{"iam:RoleTemplateARN", "iam:AssociatedResourceArn"}
+	// operations here knows; and of security keys, which the API does not register.
+	neverSet = []string{"iam:RoleTemplateARN", "iam:AssociatedResourceArn",
+		"iam:RegisterSecurityKey", "iam:FIDO-certification", "iam:FIDO-FIPS-140-2-certification", "iam:FIDO-FIPS-140-3-certification"}
 )
 
 // TestRowsAgainstReference holds the permission row of every operation that is built against the reference: the action, the
@@ -114,6 +116,7 @@ func TestTagKeysAgainstReference(t *testing.T) {
 	for kind, resource := range map[string]string{
 		"user": "user/team/target", "role": "role/team/worker", "policy": "policy/team/plan", "group": "group/team/crew",
 		"instance-profile": "instance-profile/team/web", "oidc-provider": "oidc-provider/idp.example/team",
+		"mfa": "mfa/team/phone",
 	} {
 		f, ok := service.Resource.Facts(w.follower.Current(), w.arn(resource))
 		if !ok {
@@ -141,6 +144,7 @@ var equalEmpty = cmp.Transformer("sorted", func(keys []string) []string {
 func furnishReference(w *world) (accessKey string) {
 	w.t.Helper()
 	furnishOIDC(w)
+	furnishDevices(w)
 	out := must(w.root.CreateAccessKey(w.t.Context(), &sdk.CreateAccessKeyInput{UserName: aws.String("target")}))(w.t)
 	return *out.AccessKey.AccessKeyId
 }
@@ -151,6 +155,7 @@ func fill(w *world, input wire.Input, accessKey string) {
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyArn": w.arn("policy/team/plan"),
 		"PermissionsBoundary": readOnly, "Path": "/team/", "PathPrefix": "/team/", "PolicyName": "plan", "AccessKeyId": accessKey,
 		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
+		"VirtualMFADeviceName": "phone", "SerialNumber": w.arn("mfa/team/phone"),
 	}
 	v := reflect.ValueOf(input).Elem()
 	for i := range v.NumField() {

@@ -80,7 +80,7 @@ func (w *world) scene() {
 func (w *world) sts() func(*sdk.Client) *stssdk.Client {
 	w.t.Helper()
 	g, err := gate.New(gate.Config{
-		Services:  []*gate.Service{sts.New(sts.Config{Ring: w.ring, Managed: catalog.ManagedPolicies()})},
+		Services:  []*gate.Service{sts.New(sts.Config{Codes: w.dir, Ring: w.ring, Managed: catalog.ManagedPolicies()})},
 		Snapshots: w.follower, Store: w.store, Ring: w.ring, Managed: catalog.ManagedPolicies(), Trail: discard{}, Usage: w.usage,
 		Regions: []string{"us-east-1"},
 	})

@@ -107,14 +107,3 @@ func (s *service) managedPolicy(c *gate.Call, account, text string) bool {
 	_, ok = owner.PolicyByARN(text)
 	return ok
 }
-
-// checkMFA refuses codes: no caller has a device yet that could have made one.
-func checkMFA(serial, code bool) error {
-	switch {
-	case serial != code:
-		return fault.New(fault.Denied, "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code.")
-	case serial:
-		return fault.New(fault.Denied, "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user.")
-	}
-	return nil
-}

@@ -5,25 +5,35 @@
 package sts
 
 import (
+	"context"
 	"io"
 
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/secret"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
 // Config is what the service needs.
 type Config struct {
+	Codes   Codes // required where AssumeRole and GetSessionToken are to take one-time codes
 	Ring    *seal.Ring
 	Managed *catalog.Managed
 	Rand    io.Reader // for keys and secrets; nil means crypto/rand
 }
 
+// Codes verifies one-time codes: a *[directory.Directory].
+type Codes interface {
+	// VerifyCode uses up a code of a device of the owner's: see [directory.Directory.VerifyCode].
+	VerifyCode(ctx context.Context, account, owner, serial string, code secret.Text) error
+}
+
 // service has the operations as methods.
 type service struct {
+	codes   Codes
 	ring    *seal.Ring
 	managed *catalog.Managed
 	rand    io.Reader
@@ -31,9 +41,9 @@ type service struct {
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{ring: c.Ring, managed: c.Managed, rand: c.Rand}
+	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand}
 	return &gate.Service{
-		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows, Admit: admit,
+		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows, Admit: admit, Prove: s.prove,
 		Source: "sts.amazonaws.com",
 		Codes: gate.Codes{
 			fault.InvalidInput: {Code: "InvalidParameterValue", Status: 400},

@@ -137,12 +137,10 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateVirtualMFADevice", NewInput: func() wire.Input { return new(CreateVirtualMFADeviceRequest) },
 		NewOutput: func() wire.Output { return new(CreateVirtualMFADeviceResponse) },
 		Errors:    []string{"LimitExceeded", "InvalidInput", "EntityAlreadyExists", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt:   "MFA devices: waits for one-time codes and their replay protection.",
 	},
 	{
 		Name: "DeactivateMFADevice", NewInput: func() wire.Input { return new(DeactivateMFADeviceRequest) },
-		Errors:  []string{"EntityTemporarilyUnmodifiable", "NoSuchEntity", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
-		Unbuilt: "MFA devices: waits for one-time codes and their replay protection.",
+		Errors: []string{"EntityTemporarilyUnmodifiable", "NoSuchEntity", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
 	},
 	{
 		Name: "DeleteAccessKey", NewInput: func() wire.Input { return new(DeleteAccessKeyRequest) },
@@ -243,8 +241,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteVirtualMFADevice", NewInput: func() wire.Input { return new(DeleteVirtualMFADeviceRequest) },
-		Errors:  []string{"NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
-		Unbuilt: "MFA devices: waits for one-time codes and their replay protection.",
+		Errors: []string{"NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
 	},
 	{
 		Name: "DetachGroupPolicy", NewInput: func() wire.Input { return new(DetachGroupPolicyRequest) },
@@ -277,8 +274,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "EnableMFADevice", NewInput: func() wire.Input { return new(EnableMFADeviceRequest) },
-		Errors:  []string{"EntityAlreadyExists", "EntityTemporarilyUnmodifiable", "InvalidAuthenticationCode", "LimitExceeded", "NoSuchEntity", "ServiceFailure", "ConcurrentModification"},
-		Unbuilt: "MFA devices: waits for one-time codes and their replay protection.",
+		Errors: []string{"EntityAlreadyExists", "EntityTemporarilyUnmodifiable", "InvalidAuthenticationCode", "LimitExceeded", "NoSuchEntity", "ServiceFailure", "ConcurrentModification"},
 	},
 	{
 		Name: "EnableOrganizationsRootCredentialsManagement", NewInput: func() wire.Input { return new(EnableOrganizationsRootCredentialsManagementRequest) },
@@ -399,7 +395,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetMFADevice", NewInput: func() wire.Input { return new(GetMFADeviceRequest) },
 		NewOutput: func() wire.Output { return new(GetMFADeviceResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "MFA devices: waits for one-time codes and their replay protection.",
 	},
 	{
 		Name: "GetOpenIDConnectProvider", NewInput: func() wire.Input { return new(GetOpenIDConnectProviderRequest) },
@@ -573,14 +568,12 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(ListMFADeviceTagsResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput", "ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"Tags"}},
-		Unbuilt:   "MFA devices: waits for one-time codes and their replay protection.",
 	},
 	{
 		Name: "ListMFADevices", NewInput: func() wire.Input { return new(ListMFADevicesRequest) },
 		NewOutput: func() wire.Output { return new(ListMFADevicesResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"MFADevices"}},
-		Unbuilt:   "MFA devices: waits for one-time codes and their replay protection.",
 	},
 	{
 		Name: "ListOpenIDConnectProviderTags", NewInput: func() wire.Input { return new(ListOpenIDConnectProviderTagsRequest) },
@@ -710,7 +703,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ListVirtualMFADevices", NewInput: func() wire.Input { return new(ListVirtualMFADevicesRequest) },
 		NewOutput: func() wire.Output { return new(ListVirtualMFADevicesResponse) },
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"VirtualMFADevices"}},
-		Unbuilt:   "MFA devices: waits for one-time codes and their replay protection.",
 	},
 	{
 		Name: "PutAccountProperties", NewInput: func() wire.Input { return new(PutAccountPropertiesRequest) },
@@ -763,8 +755,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "ResyncMFADevice", NewInput: func() wire.Input { return new(ResyncMFADeviceRequest) },
-		Errors:  []string{"InvalidAuthenticationCode", "NoSuchEntity", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
-		Unbuilt: "MFA devices: waits for one-time codes and their replay protection.",
+		Errors: []string{"InvalidAuthenticationCode", "NoSuchEntity", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
 	},
 	{
 		Name: "SendDelegationToken", NewInput: func() wire.Input { return new(SendDelegationTokenRequest) },
@@ -800,8 +791,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "TagMFADevice", NewInput: func() wire.Input { return new(TagMFADeviceRequest) },
-		Errors:  []string{"InvalidInput", "NoSuchEntity", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "MFA devices: waits for one-time codes and their replay protection.",
+		Errors: []string{"InvalidInput", "NoSuchEntity", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "TagOpenIDConnectProvider", NewInput: func() wire.Input { return new(TagOpenIDConnectProviderRequest) },
@@ -835,8 +825,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UntagMFADevice", NewInput: func() wire.Input { return new(UntagMFADeviceRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "MFA devices: waits for one-time codes and their replay protection.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "UntagOpenIDConnectProvider", NewInput: func() wire.Input { return new(UntagOpenIDConnectProviderRequest) },

@@ -27,6 +27,8 @@ type Service[C any] interface {
 	CreatePolicyVersion(ctx context.Context, c C, in *CreatePolicyVersionRequest) (*CreatePolicyVersionResponse, error)
 	CreateRole(ctx context.Context, c C, in *CreateRoleRequest) (*CreateRoleResponse, error)
 	CreateUser(ctx context.Context, c C, in *CreateUserRequest) (*CreateUserResponse, error)
+	CreateVirtualMFADevice(ctx context.Context, c C, in *CreateVirtualMFADeviceRequest) (*CreateVirtualMFADeviceResponse, error)
+	DeactivateMFADevice(ctx context.Context, c C, in *DeactivateMFADeviceRequest) error
 	DeleteAccessKey(ctx context.Context, c C, in *DeleteAccessKeyRequest) error
 	DeleteAccountAlias(ctx context.Context, c C, in *DeleteAccountAliasRequest) error
 	DeleteGroup(ctx context.Context, c C, in *DeleteGroupRequest) error
@@ -41,15 +43,18 @@ type Service[C any] interface {
 	DeleteUser(ctx context.Context, c C, in *DeleteUserRequest) error
 	DeleteUserPermissionsBoundary(ctx context.Context, c C, in *DeleteUserPermissionsBoundaryRequest) error
 	DeleteUserPolicy(ctx context.Context, c C, in *DeleteUserPolicyRequest) error
+	DeleteVirtualMFADevice(ctx context.Context, c C, in *DeleteVirtualMFADeviceRequest) error
 	DetachGroupPolicy(ctx context.Context, c C, in *DetachGroupPolicyRequest) error
 	DetachRolePolicy(ctx context.Context, c C, in *DetachRolePolicyRequest) error
 	DetachUserPolicy(ctx context.Context, c C, in *DetachUserPolicyRequest) error
+	EnableMFADevice(ctx context.Context, c C, in *EnableMFADeviceRequest) error
 	GetAccessKeyLastUsed(ctx context.Context, c C, in *GetAccessKeyLastUsedRequest) (*GetAccessKeyLastUsedResponse, error)
 	GetAccountAuthorizationDetails(ctx context.Context, c C, in *GetAccountAuthorizationDetailsRequest) (*GetAccountAuthorizationDetailsResponse, error)
 	GetAccountSummary(ctx context.Context, c C, in *GetAccountSummaryRequest) (*GetAccountSummaryResponse, error)
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
 	GetInstanceProfile(ctx context.Context, c C, in *GetInstanceProfileRequest) (*GetInstanceProfileResponse, error)
+	GetMFADevice(ctx context.Context, c C, in *GetMFADeviceRequest) (*GetMFADeviceResponse, error)
 	GetOpenIDConnectProvider(ctx context.Context, c C, in *GetOpenIDConnectProviderRequest) (*GetOpenIDConnectProviderResponse, error)
 	GetPolicy(ctx context.Context, c C, in *GetPolicyRequest) (*GetPolicyResponse, error)
 	GetPolicyVersion(ctx context.Context, c C, in *GetPolicyVersionRequest) (*GetPolicyVersionResponse, error)
@@ -69,6 +74,8 @@ type Service[C any] interface {
 	ListInstanceProfileTags(ctx context.Context, c C, in *ListInstanceProfileTagsRequest) (*ListInstanceProfileTagsResponse, error)
 	ListInstanceProfiles(ctx context.Context, c C, in *ListInstanceProfilesRequest) (*ListInstanceProfilesResponse, error)
 	ListInstanceProfilesForRole(ctx context.Context, c C, in *ListInstanceProfilesForRoleRequest) (*ListInstanceProfilesForRoleResponse, error)
+	ListMFADeviceTags(ctx context.Context, c C, in *ListMFADeviceTagsRequest) (*ListMFADeviceTagsResponse, error)
+	ListMFADevices(ctx context.Context, c C, in *ListMFADevicesRequest) (*ListMFADevicesResponse, error)
 	ListOpenIDConnectProviderTags(ctx context.Context, c C, in *ListOpenIDConnectProviderTagsRequest) (*ListOpenIDConnectProviderTagsResponse, error)
 	ListOpenIDConnectProviders(ctx context.Context, c C, in *ListOpenIDConnectProvidersRequest) (*ListOpenIDConnectProvidersResponse, error)
 	ListPolicies(ctx context.Context, c C, in *ListPoliciesRequest) (*ListPoliciesResponse, error)
@@ -80,6 +87,7 @@ type Service[C any] interface {
 	ListUserPolicies(ctx context.Context, c C, in *ListUserPoliciesRequest) (*ListUserPoliciesResponse, error)
 	ListUserTags(ctx context.Context, c C, in *ListUserTagsRequest) (*ListUserTagsResponse, error)
 	ListUsers(ctx context.Context, c C, in *ListUsersRequest) (*ListUsersResponse, error)
+	ListVirtualMFADevices(ctx context.Context, c C, in *ListVirtualMFADevicesRequest) (*ListVirtualMFADevicesResponse, error)
 	PutGroupPolicy(ctx context.Context, c C, in *PutGroupPolicyRequest) error
 	PutRolePermissionsBoundary(ctx context.Context, c C, in *PutRolePermissionsBoundaryRequest) error
 	PutRolePolicy(ctx context.Context, c C, in *PutRolePolicyRequest) error
@@ -88,13 +96,16 @@ type Service[C any] interface {
 	RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, c C, in *RemoveClientIDFromOpenIDConnectProviderRequest) error
 	RemoveRoleFromInstanceProfile(ctx context.Context, c C, in *RemoveRoleFromInstanceProfileRequest) error
 	RemoveUserFromGroup(ctx context.Context, c C, in *RemoveUserFromGroupRequest) error
+	ResyncMFADevice(ctx context.Context, c C, in *ResyncMFADeviceRequest) error
 	SetDefaultPolicyVersion(ctx context.Context, c C, in *SetDefaultPolicyVersionRequest) error
 	TagInstanceProfile(ctx context.Context, c C, in *TagInstanceProfileRequest) error
+	TagMFADevice(ctx context.Context, c C, in *TagMFADeviceRequest) error
 	TagOpenIDConnectProvider(ctx context.Context, c C, in *TagOpenIDConnectProviderRequest) error
 	TagPolicy(ctx context.Context, c C, in *TagPolicyRequest) error
 	TagRole(ctx context.Context, c C, in *TagRoleRequest) error
 	TagUser(ctx context.Context, c C, in *TagUserRequest) error
 	UntagInstanceProfile(ctx context.Context, c C, in *UntagInstanceProfileRequest) error
+	UntagMFADevice(ctx context.Context, c C, in *UntagMFADeviceRequest) error
 	UntagOpenIDConnectProvider(ctx context.Context, c C, in *UntagOpenIDConnectProviderRequest) error
 	UntagPolicy(ctx context.Context, c C, in *UntagPolicyRequest) error
 	UntagRole(ctx context.Context, c C, in *UntagRoleRequest) error
@@ -126,6 +137,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"CreatePolicyVersion":                     wire.WithOutput(s.CreatePolicyVersion),
 		"CreateRole":                              wire.WithOutput(s.CreateRole),
 		"CreateUser":                              wire.WithOutput(s.CreateUser),
+		"CreateVirtualMFADevice":                  wire.WithOutput(s.CreateVirtualMFADevice),
+		"DeactivateMFADevice":                     wire.WithoutOutput(s.DeactivateMFADevice),
 		"DeleteAccessKey":                         wire.WithoutOutput(s.DeleteAccessKey),
 		"DeleteAccountAlias":                      wire.WithoutOutput(s.DeleteAccountAlias),
 		"DeleteGroup":                             wire.WithoutOutput(s.DeleteGroup),
@@ -140,15 +153,18 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DeleteUser":                              wire.WithoutOutput(s.DeleteUser),
 		"DeleteUserPermissionsBoundary":           wire.WithoutOutput(s.DeleteUserPermissionsBoundary),
 		"DeleteUserPolicy":                        wire.WithoutOutput(s.DeleteUserPolicy),
+		"DeleteVirtualMFADevice":                  wire.WithoutOutput(s.DeleteVirtualMFADevice),
 		"DetachGroupPolicy":                       wire.WithoutOutput(s.DetachGroupPolicy),
 		"DetachRolePolicy":                        wire.WithoutOutput(s.DetachRolePolicy),
 		"DetachUserPolicy":                        wire.WithoutOutput(s.DetachUserPolicy),
+		"EnableMFADevice":                         wire.WithoutOutput(s.EnableMFADevice),
 		"GetAccessKeyLastUsed":                    wire.WithOutput(s.GetAccessKeyLastUsed),
 		"GetAccountAuthorizationDetails":          wire.WithOutput(s.GetAccountAuthorizationDetails),
 		"GetAccountSummary":                       wire.WithOutput(s.GetAccountSummary),
 		"GetGroup":                                wire.WithOutput(s.GetGroup),
 		"GetGroupPolicy":                          wire.WithOutput(s.GetGroupPolicy),
 		"GetInstanceProfile":                      wire.WithOutput(s.GetInstanceProfile),
+		"GetMFADevice":                            wire.WithOutput(s.GetMFADevice),
 		"GetOpenIDConnectProvider":                wire.WithOutput(s.GetOpenIDConnectProvider),
 		"GetPolicy":                               wire.WithOutput(s.GetPolicy),
 		"GetPolicyVersion":                        wire.WithOutput(s.GetPolicyVersion),
@@ -168,6 +184,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListInstanceProfileTags":                 wire.WithOutput(s.ListInstanceProfileTags),
 		"ListInstanceProfiles":                    wire.WithOutput(s.ListInstanceProfiles),
 		"ListInstanceProfilesForRole":             wire.WithOutput(s.ListInstanceProfilesForRole),
+		"ListMFADeviceTags":                       wire.WithOutput(s.ListMFADeviceTags),
+		"ListMFADevices":                          wire.WithOutput(s.ListMFADevices),
 		"ListOpenIDConnectProviderTags":           wire.WithOutput(s.ListOpenIDConnectProviderTags),
 		"ListOpenIDConnectProviders":              wire.WithOutput(s.ListOpenIDConnectProviders),
 		"ListPolicies":                            wire.WithOutput(s.ListPolicies),
@@ -179,6 +197,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListUserPolicies":                        wire.WithOutput(s.ListUserPolicies),
 		"ListUserTags":                            wire.WithOutput(s.ListUserTags),
 		"ListUsers":                               wire.WithOutput(s.ListUsers),
+		"ListVirtualMFADevices":                   wire.WithOutput(s.ListVirtualMFADevices),
 		"PutGroupPolicy":                          wire.WithoutOutput(s.PutGroupPolicy),
 		"PutRolePermissionsBoundary":              wire.WithoutOutput(s.PutRolePermissionsBoundary),
 		"PutRolePolicy":                           wire.WithoutOutput(s.PutRolePolicy),
@@ -187,13 +206,16 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"RemoveClientIDFromOpenIDConnectProvider": wire.WithoutOutput(s.RemoveClientIDFromOpenIDConnectProvider),
 		"RemoveRoleFromInstanceProfile":           wire.WithoutOutput(s.RemoveRoleFromInstanceProfile),
 		"RemoveUserFromGroup":                     wire.WithoutOutput(s.RemoveUserFromGroup),
+		"ResyncMFADevice":                         wire.WithoutOutput(s.ResyncMFADevice),
 		"SetDefaultPolicyVersion":                 wire.WithoutOutput(s.SetDefaultPolicyVersion),
 		"TagInstanceProfile":                      wire.WithoutOutput(s.TagInstanceProfile),
+		"TagMFADevice":                            wire.WithoutOutput(s.TagMFADevice),
 		"TagOpenIDConnectProvider":                wire.WithoutOutput(s.TagOpenIDConnectProvider),
 		"TagPolicy":                               wire.WithoutOutput(s.TagPolicy),
 		"TagRole":                                 wire.WithoutOutput(s.TagRole),
 		"TagUser":                                 wire.WithoutOutput(s.TagUser),
 		"UntagInstanceProfile":                    wire.WithoutOutput(s.UntagInstanceProfile),
+		"UntagMFADevice":                          wire.WithoutOutput(s.UntagMFADevice),
 		"UntagOpenIDConnectProvider":              wire.WithoutOutput(s.UntagOpenIDConnectProvider),
 		"UntagPolicy":                             wire.WithoutOutput(s.UntagPolicy),
 		"UntagRole":                               wire.WithoutOutput(s.UntagRole),
