@@ -21,13 +21,13 @@ func (n *Node) Status() server.Status {
 		Enforced: []string{
 			"request signatures (Signature Version 4) and their time",
 			"session tokens and their expiry",
+			"one-time codes of MFA devices, each accepted once",
 			"identity policies of users, groups and roles",
 			"permissions boundaries, session policies and trust policies",
 			"quotas",
 		},
 		NotEnforced: []string{
 			"service control policies and resource control policies: there are no organizations yet",
-			"multi-factor authentication: no devices can be registered yet",
 			"SAML and OpenID Connect federation: not built yet",
 		},
 		Unbuilt: make(map[string]int),
