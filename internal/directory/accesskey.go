@@ -106,7 +106,7 @@ func (tx *Tx) SetAccessKeyActive(t Target, id string, active bool) (err error) {
 	if k.Inactive == !active {
 		return nil
 	}
-	k.Inactive = !active
+	k.Inactive, k.ChangedAt = !active, tx.now
 	tx.put(entity.AccessKeyKey(id), k)
 	return nil
 }

@@ -109,8 +109,8 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		_, err := tx.CreatePolicy(d.account, directory.NewPolicy{Name: d.name, Path: d.path, Document: d.document})
 		return err
 	},
-	"create version": func(tx *directory.Tx, d drawn, _ *state) error {
-		_, err := tx.CreatePolicyVersion(d.account, d.arn, d.document, d.flag)
+	"create version": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.CreatePolicyVersion(d.account, anyPolicy(d, s), d.document, d.flag)
 		return err
 	},
 	"set default": func(tx *directory.Tx, d drawn, _ *state) error {
@@ -127,7 +127,7 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		return tx.UntagPolicy(d.account, d.arn, []string{d.name})
 	},
 	"attach": func(tx *directory.Tx, d drawn, _ *state) error { return tx.AttachPolicy(d.target, d.arn) },
-	"detach": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DetachPolicy(d.target, d.arn) },
+	"detach": func(tx *directory.Tx, d drawn, s *state) error { return tx.DetachPolicy(attachedTo(d, s)) },
 	"put inline": func(tx *directory.Tx, d drawn, _ *state) error {
 		return tx.PutInlinePolicy(d.target, inlineName(d), d.document)
 	},
@@ -140,7 +140,24 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 	"key status": func(tx *directory.Tx, d drawn, s *state) error {
 		return tx.SetAccessKeyActive(d.owner, anyKey(d, s), d.flag)
 	},
-	"delete key":   func(tx *directory.Tx, d drawn, s *state) error { return tx.DeleteAccessKey(d.owner, anyKey(d, s)) },
+	"delete key": func(tx *directory.Tx, d drawn, s *state) error { return tx.DeleteAccessKey(d.owner, anyKey(d, s)) },
+	// Reports are asked for in a transaction that may fail for another reason: then they are not.
+	"credential report": func(tx *directory.Tx, d drawn, _ *state) error {
+		if _, err := tx.StartCredentialReport(d.account); err != nil {
+			return err
+		}
+		return tx.SetAlias(d.account, "alias-"+d.to)
+	},
+	"access report": func(tx *directory.Tx, d drawn, _ *state) error {
+		n := directory.NewAccessReport{Kind: entity.KindUser, Target: d.name, ARN: d.arn}
+		if d.flag {
+			n = directory.NewAccessReport{Path: d.path}
+		}
+		if _, err := tx.StartAccessReport(d.account, n); err != nil {
+			return err
+		}
+		return tx.SetAlias(d.account, "alias-"+d.to)
+	},
 	"set alias":    func(tx *directory.Tx, d drawn, _ *state) error { return tx.SetAlias(d.account, "alias-"+d.to) },
 	"delete alias": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteAlias(d.account, "alias-"+d.to) },
 	"create oidc": func(tx *directory.Tx, d drawn, _ *state) error {
@@ -206,14 +223,37 @@ func inlineName(d drawn) string {
 	return "two"
 }
 
-// versioned picks a managed policy that has more than one version, if there is one.
-func versioned(d drawn, s *state) string {
-	for _, p := range s.policies {
-		if p.Account == d.account && len(p.Versions) > 1 {
+// anyPolicy picks a managed policy of the account, if there is one.
+func anyPolicy(d drawn, s *state) string {
+	for _, id := range slices.Sorted(maps.Keys(s.policies)) {
+		if p := s.policies[id]; p.Account == d.account && !d.flag {
 			return p.ARN()
 		}
 	}
 	return d.arn
+}
+
+// versioned picks a managed policy that has more than one version, if there is one.
+func versioned(d drawn, s *state) string {
+	for _, id := range slices.Sorted(maps.Keys(s.policies)) {
+		if p := s.policies[id]; p.Account == d.account && len(p.Versions) > 1 {
+			return p.ARN()
+		}
+	}
+	return d.arn
+}
+
+// attachedTo picks a user and a policy of the account that it has attached, if there are any.
+func attachedTo(d drawn, s *state) (directory.Target, string) {
+	for _, user := range slices.Sorted(maps.Keys(s.users)) {
+		u := s.users[user]
+		for _, id := range u.Attached {
+			if p := s.policies[id]; p != nil && u.Account == d.account && !d.flag {
+				return directory.OfUser(d.account, u.Name), p.ARN()
+			}
+		}
+	}
+	return d.target, d.arn
 }
 
 // anyKey picks an access key of anybody.

@@ -221,6 +221,9 @@ type state struct {
 	items    map[string]entity.Item // by printed key
 	index    map[string]string      // the index plane: printed key → value
 	usage    []string               // IDs that have usage records
+	open     map[string]*entity.OpenJobs
+	reports  map[string]*entity.CredentialReport
+	accesses map[string]*entity.AccessReport
 }
 
 func decoded[T any](t reporter, into map[string]*T, id string, value []byte) {
@@ -236,7 +239,8 @@ func (w *world) state() *state {
 	w.t.Helper()
 	s := &state{accounts: map[string]*entity.Account{}, users: map[string]*entity.User{}, groups: map[string]*entity.Group{},
 		roles: map[string]*entity.Role{}, policies: map[string]*entity.Policy{}, keys: map[string]*entity.AccessKey{},
-		items: map[string]entity.Item{}, index: map[string]string{}}
+		items: map[string]entity.Item{}, index: map[string]string{},
+		open: map[string]*entity.OpenJobs{}, reports: map[string]*entity.CredentialReport{}, accesses: map[string]*entity.AccessReport{}}
 	err := w.store.View(context.Background(), func(r store.Reader) error {
 		for e, err := range r.Range(nil) {
 			if err != nil {
@@ -272,6 +276,12 @@ func (w *world) state() *state {
 			case "id epoch":
 			case "ix name", "ix uid", "ix alias", "ix count":
 				s.index[keyenc.Print(e.Key)] = string(e.Value)
+			case "job open":
+				decoded(w.t, s.open, id, e.Value)
+			case "job credentials":
+				decoded(w.t, s.reports, id, e.Value)
+			case "job access":
+				decoded(w.t, s.accesses, id, e.Value)
 			case "use key", "use role":
 				s.usage = append(s.usage, id)
 			default:
@@ -286,6 +296,37 @@ func (w *world) state() *state {
 		w.t.Fatal(err)
 	}
 	return s
+}
+
+// jobsIntact: the jobs that are said to be open are those without an end.
+func (w *world) jobsIntact(s *state) {
+	w.t.Helper()
+	want := make(map[string][]string)
+	for account, r := range s.reports {
+		if r.MadeAt.IsZero() {
+			want[account] = append(want[account], "credentials")
+		}
+	}
+	for id, r := range s.accesses {
+		if r.EndedAt.IsZero() {
+			want[r.Account] = append(want[r.Account], id)
+		}
+	}
+	got := make(map[string][]string)
+	for account, o := range s.open {
+		got[account] = slices.Concat(o.Access, o.Organization)
+		if o.Credentials {
+			got[account] = append(got[account], "credentials")
+		}
+	}
+	for _, m := range []map[string][]string{want, got} {
+		for _, list := range m {
+			slices.Sort(list)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		w.t.Errorf("open jobs (-want +got):\n%s", diff)
+	}
 }
 
 // user, group, role and policy find records by name.
@@ -413,6 +454,7 @@ func (w *world) intact() {
 		}
 	}
 	w.itemsIntact(s, put, counts)
+	w.jobsIntact(s)
 	for id := range s.keys {
 		if !listed[id] {
 			w.t.Errorf("nobody lists the key %s", id)

@@ -19,6 +19,12 @@
 //
 //	("use", "key", accessKeyID)              Usage          last use; outside the snapshot's watch, coalesced, lossy by minutes
 //	("use", "role", account, roleID)         Usage
+//	("use", "access", account, ID, service)  Access         of a user, role or root user, by the prefix of the service's actions
+//
+//	("job", "open", account)                 OpenJobs       reports that are being made; what makes them watches these
+//	("job", "credentials", account)          CredentialReport
+//	("job", "access", account, jobID)        AccessReport
+//	("job", "part", account, textID, n)      ReportPart     the text of a finished report, n from 0
 //
 //	("otp", "used", serial)                  OneTime        one-time codes used and missed, by a device's serial number; outside the watch
 //	("otp", "token", serial)                 HardwareToken  the operator's inventory of hardware tokens; serial is folded
@@ -191,6 +197,15 @@ type AccessKey struct {
 	Sealed    []byte // the secret, sealed under the key ring for seal.AccessKeySecret, with ID as the associated data
 	Inactive  bool   `json:",omitempty"`
 	CreatedAt time.Time
+	ChangedAt time.Time `json:",omitzero"` // when it was last made active or inactive
+}
+
+// Rotated is when the key was made or last changed.
+func (k *AccessKey) Rotated() time.Time {
+	if k.ChangedAt.After(k.CreatedAt) {
+		return k.ChangedAt
+	}
+	return k.CreatedAt
 }
 
 // Epoch is rewritten, with a new revision, by every change to a group's grants or ARN, to the default version of a managed
@@ -223,6 +238,35 @@ type Usage struct {
 	At      time.Time
 	Service string
 	Region  string
+}
+
+// Access is when a principal last tried to use a service, allowed or not.
+type Access struct {
+	At      time.Time
+	Region  string
+	Actions map[string]ActionAccess `json:",omitempty"` // by name, without the service's prefix
+}
+
+// ActionAccess is when a principal last tried an action.
+type ActionAccess struct {
+	At     time.Time
+	Region string
+}
+
+// Merge takes over what b knows later.
+func (a *Access) Merge(b *Access) {
+	if b.At.After(a.At) {
+		a.At, a.Region = b.At, b.Region
+	}
+	for name, use := range b.Actions {
+		if old, ok := a.Actions[name]; ok && !use.At.After(old.At) {
+			continue
+		}
+		if a.Actions == nil {
+			a.Actions = make(map[string]ActionAccess)
+		}
+		a.Actions[name] = use
+	}
 }
 
 // FoldName maps a name to the form in which names are compared: IAM names are unique without regard to case (S4-F).

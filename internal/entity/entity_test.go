@@ -93,6 +93,11 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip[entity.Usage](t)
 	roundTrip[entity.OneTime](t)
 	roundTrip[entity.HardwareToken](t)
+	roundTrip[entity.Access](t)
+	roundTrip[entity.OpenJobs](t)
+	roundTrip[entity.CredentialReport](t)
+	roundTrip[entity.AccessReport](t)
+	roundTrip[entity.ReportPart](t)
 }
 
 // Records written by this version must be read by later ones: the stored form is spelled out.
@@ -195,8 +200,14 @@ func TestKeys(t *testing.T) {
 		`("sys", "x")`:                     entity.SystemKey("x"),
 		`("otp", "used", "X")`:             entity.OneTimeKey("X"),
 		`("otp", "token", "x")`:            entity.TokenKey("X"),
+		`("use", "access", "1", "x", "s")`: entity.AccessUsageKey("1", "x", "s"),
+		`("job", "open", "1")`:             entity.OpenJobsKey("1"),
+		`("job", "credentials", "1")`:      entity.CredentialsKey("1"),
+		`("job", "access", "1", "x")`:      entity.AccessReportKey("1", "x"),
+		`("job", "part", "1", "x", 7)`:     entity.ReportPartKey("1", "x", 7),
 	}
 	planes := map[string][]byte{"(\"id\"": entity.IdentityPlane, "(\"use\"": entity.UsagePlane, "(\"out\"": entity.OutboxPlane,
+		"(\"job\", \"open\"": entity.OpenJobsPlane, "(\"job\", \"access\"": entity.AccessReports, "(\"job\", \"part\"": entity.ReportParts,
 		`("otp", "token"`: entity.TokenPlane}
 	for want, key := range keys {
 		if got := keyenc.Print(key); got != want {
@@ -208,7 +219,7 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	if len(keys) != 17 {
+	if len(keys) != 22 {
 		t.Errorf("%d different keys", len(keys))
 	}
 }

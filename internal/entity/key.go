@@ -6,28 +6,62 @@ import "github.com/ostiary-iam/ostiary/internal/keyenc"
 var (
 	IdentityPlane = keyenc.Encode("id")
 	UsagePlane    = keyenc.Encode("use")
+	OpenJobsPlane = keyenc.Encode("job", "open")
 	OutboxPlane   = keyenc.Encode("out")
 	// TokenPlane is the inventory of hardware tokens.
 	TokenPlane = keyenc.Encode("otp", "token")
 )
 
 // Keys of records.
-func AccountKey(account string) []byte         { return keyenc.Encode("id", "account", account) }
-func UserKey(account, id string) []byte        { return keyenc.Encode("id", "user", account, id) }
-func GroupKey(account, id string) []byte       { return keyenc.Encode("id", "group", account, id) }
-func RoleKey(account, id string) []byte        { return keyenc.Encode("id", "role", account, id) }
-func PolicyKey(account, id string) []byte      { return keyenc.Encode("id", "policy", account, id) }
-func AccessKeyKey(id string) []byte            { return keyenc.Encode("id", "key", id) }
-func EpochKey(account string) []byte           { return keyenc.Encode("id", "epoch", account) }
-func UniqueIDKey(id string) []byte             { return keyenc.Encode("ix", "uid", id) }
-func AliasKey(alias string) []byte             { return keyenc.Encode("ix", "alias", alias) }
-func CountKey(account string, k Kind) []byte   { return keyenc.Encode("ix", "count", account, string(k)) }
-func KeyUsageKey(accessKeyID string) []byte    { return keyenc.Encode("use", "key", accessKeyID) }
-func RoleUsageKey(account, id string) []byte   { return keyenc.Encode("use", "role", account, id) }
-func OneTimeKey(serial string) []byte          { return keyenc.Encode("otp", "used", serial) }
-func TokenKey(serial string) []byte            { return keyenc.Encode("otp", "token", FoldName(serial)) }
+func AccountKey(account string) []byte       { return keyenc.Encode("id", "account", account) }
+func UserKey(account, id string) []byte      { return keyenc.Encode("id", "user", account, id) }
+func GroupKey(account, id string) []byte     { return keyenc.Encode("id", "group", account, id) }
+func RoleKey(account, id string) []byte      { return keyenc.Encode("id", "role", account, id) }
+func PolicyKey(account, id string) []byte    { return keyenc.Encode("id", "policy", account, id) }
+func AccessKeyKey(id string) []byte          { return keyenc.Encode("id", "key", id) }
+func EpochKey(account string) []byte         { return keyenc.Encode("id", "epoch", account) }
+func UniqueIDKey(id string) []byte           { return keyenc.Encode("ix", "uid", id) }
+func AliasKey(alias string) []byte           { return keyenc.Encode("ix", "alias", alias) }
+func CountKey(account string, k Kind) []byte { return keyenc.Encode("ix", "count", account, string(k)) }
+func KeyUsageKey(accessKeyID string) []byte  { return keyenc.Encode("use", "key", accessKeyID) }
+func RoleUsageKey(account, id string) []byte { return keyenc.Encode("use", "role", account, id) }
+func OneTimeKey(serial string) []byte        { return keyenc.Encode("otp", "used", serial) }
+func TokenKey(serial string) []byte          { return keyenc.Encode("otp", "token", FoldName(serial)) }
+func OpenJobsKey(account string) []byte      { return keyenc.Encode("job", "open", account) }
+func CredentialsKey(account string) []byte   { return keyenc.Encode("job", "credentials", account) }
+func AccessReportKey(account, job string) []byte {
+	return keyenc.Encode("job", "access", account, job)
+}
 func OutboxKey(nanos uint64, id string) []byte { return keyenc.Encode("out", nanos, id) }
 func SystemKey(name string) []byte             { return keyenc.Encode("sys", name) }
+
+// AccessUsageKey is the key of a principal's last use of a service.
+func AccessUsageKey(account, principal, service string) []byte {
+	return keyenc.Encode("use", "access", account, principal, service)
+}
+
+// Accesses begins the keys of the last uses of services: all, those of an account, or those of a principal.
+func Accesses(of ...string) []byte {
+	parts := []any{"use", "access"}
+	for _, p := range of {
+		parts = append(parts, p)
+	}
+	return keyenc.Encode(parts...)
+}
+
+// AccessReports begins the keys of all access reports.
+var AccessReports = keyenc.Encode("job", "access")
+
+// CredentialReports begins the keys of all credential reports.
+var CredentialReports = keyenc.Encode("job", "credentials")
+
+// ReportParts begins the keys of all parts of reports.
+var ReportParts = keyenc.Encode("job", "part")
+
+// ReportPartKey is the key of a part of a report's text.
+func ReportPartKey(account, text string, n int) []byte {
+	return keyenc.Encode("job", "part", account, text, uint64(n))
+}
 
 // NameKey is the index record of a name; name need not be folded.
 func NameKey(account string, k Kind, name string) []byte {

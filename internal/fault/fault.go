@@ -40,6 +40,7 @@ const (
 	ReportMissing        // a report was asked for that was not generated
 	ReportExpired        // the report is too old
 	ReportInProgress     // the report is being generated
+	TooManyReports       // as many reports are being generated as may be
 
 	// Who calls.
 	MissingAuthentication // no credentials in the request
@@ -78,7 +79,7 @@ var kindNames = [kindCount]string{
 	MarkerInvalid: "invalid marker",
 	NotFound:      "not found", Exists: "exists", DeleteConflict: "delete conflict", LimitExceeded: "limit exceeded",
 	Unmodifiable: "unmodifiable", NotAttachable: "not attachable", Conflict: "conflict", TemporarilyUnchanged: "temporarily unmodifiable",
-	ReportMissing: "report missing", ReportExpired: "report expired", ReportInProgress: "report in progress",
+	ReportMissing: "report missing", ReportExpired: "report expired", ReportInProgress: "report in progress", TooManyReports: "too many reports",
 	MissingAuthentication: "missing authentication", IncompleteSignature: "incomplete signature", UnknownKey: "unknown key",
 	BadSignature: "bad signature", SignatureExpired: "signature expired", ExpiredCredentials: "expired credentials", OptInRequired: "opt-in required",
 	WrongCode:            "wrong code",

@@ -350,7 +350,8 @@ func TestGuessingKeys(t *testing.T) {
 	}
 }
 
-// TestUses: who used what is noted, for denied calls too.
+// TestUses: who used what is noted, for denied calls too, and not for what is no decision: a wrong signature, a parameter that is
+// missing.
 func TestUses(t *testing.T) {
 	w := newWorld(t)
 	r := w.role("worker")
@@ -362,8 +363,15 @@ func TestUses(t *testing.T) {
 	user, _ := acct.User("ann")
 	w.sts(w.issue(w.ring, session.Claims{Kind: session.SessionToken, Account: w.account, PrincipalID: user.ID, Name: "ann"}), "GetCallerIdentity")
 	w.sts(caller{u.id, "wrong", ""}, "GetCallerIdentity")
-	want := "key " + u.id + " iam us-east-1 2026-03-01T12:00:00Z\n" +
-		"role " + w.account + " " + r.ID + " sts us-east-1 2026-03-01T12:00:00Z"
+	w.iam(w.root, "CreateUser") // without a name
+	const at = " us-east-1 2026-03-01T12:00:00Z"
+	access := "access " + w.account + " "
+	want := strings.Join([]string{
+		"key " + u.id + " iam" + at, access + user.ID + " iam:ListUsers" + at,
+		"role " + w.account + " " + r.ID + " sts" + at, access + r.ID + " sts:GetCallerIdentity" + at,
+		access + user.ID + " sts:GetCallerIdentity" + at,
+		"key " + w.root.id + " iam" + at,
+	}, "\n")
 	if got := strings.Join(w.uses.all, "\n"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

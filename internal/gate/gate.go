@@ -61,10 +61,13 @@ type Recorder interface {
 	Record(event []byte)
 }
 
-// Usage notes that credentials were used.
+// Usage notes that credentials were used, and what for.
 type Usage interface {
 	Key(accessKeyID, service, region string, at time.Time)
 	Role(account, roleID, service, region string, at time.Time)
+	// Access notes that a principal tried an action, whether it was allowed or not: principal is the unique ID of a user or role
+	// or, for the root user, of the account.
+	Access(account, principal, service, action, region string, at time.Time)
 }
 
 // Meter counts what happened; every method must be cheap.
@@ -259,6 +262,9 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 		if err := c.service.Prove(ctx, c); err != nil {
 			return nil, g.closed(c, err)
 		}
+	}
+	if c.Caller != nil { // every call that comes to a decision is an attempt to use the service (S3-178)
+		g.usage.Access(c.Account(), c.Caller.EntityID, c.Request.API.SigningName, c.Request.Operation.Name, c.Env.Region, c.Env.Now)
 	}
 	for attempt := 0; ; attempt++ {
 		out, err := g.attempt(ctx, c, row, handler)

@@ -168,6 +168,10 @@ func (u *uses) Role(account, id, service, region string, at time.Time) {
 	u.add(fmt.Sprintf("role %s %s %s %s %s", account, id, service, region, at.Format(time.RFC3339)))
 }
 
+func (u *uses) Access(account, principal, service, action, region string, at time.Time) {
+	u.add(fmt.Sprintf("access %s %s %s:%s %s %s", account, principal, service, action, region, at.Format(time.RFC3339)))
+}
+
 type managed struct{ *catalog.Managed }
 
 func (m managed) ByARN(arn string) (string, bool) {

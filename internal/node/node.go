@@ -39,6 +39,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
+	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
@@ -241,9 +242,14 @@ func (n *Node) run(what string, do func(context.Context) error) {
 
 // wire makes the gate and the server.
 func (n *Node) wire(context.Context) error {
-	uses := usage.New(usage.Config{Store: n.store, Log: n.cfg.Logger})
+	uses := usage.New(usage.Config{Store: n.store, Log: n.cfg.Logger, Meter: n.metrics, Now: n.cfg.Now})
+	n.metrics.UsagePending(uses.Pending)
 	n.run("the record of last uses", func(ctx context.Context) error { uses.Run(ctx); return nil })
-	n.services = n.makeServices(uses)
+	reports := report.New(report.Config{
+		Store: n.store, Snapshots: n.snapshots, Usage: uses, Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now,
+	})
+	n.run("the maker of reports", reports.Run)
+	n.services = n.makeServices(uses, reports)
 	g, err := gate.New(gate.Config{
 		Services: n.services, Snapshots: n.snapshots, Store: n.store, Ring: n.ring, Managed: catalog.ManagedPolicies(), Trail: n.trail,
 		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,

@@ -7,6 +7,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/federation/oidc"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
+	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
 	"github.com/ostiary-iam/ostiary/internal/usage"
@@ -16,7 +17,7 @@ import (
 
 // makeServices returns everything behind the gate. A service of which nothing is built is here too, so that its operations
 // are known and say so.
-func (n *Node) makeServices(uses *usage.Recorder) []*gate.Service {
+func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate.Service {
 	out := n.cfg.Outbound
 	if out.Now == nil {
 		out.Now = n.cfg.Now
@@ -24,7 +25,7 @@ func (n *Node) makeServices(uses *usage.Recorder) []*gate.Service {
 	fetch := outbound.New(out)
 	return []*gate.Service{
 		iam.New(iam.Config{
-			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses,
+			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses, Reports: reports,
 			Thumbprint: func(ctx context.Context, url string) (string, error) { return oidc.Thumbprint(ctx, fetch, url) },
 		}),
 		sts.New(sts.Config{Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),

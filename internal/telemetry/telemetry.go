@@ -34,6 +34,11 @@ const Unknown = "unknown"
 //	ostiary_store_commits_total{outcome}                       outcome is "ok" or "error"
 //	ostiary_store_commit_seconds                               histogram of commits
 //	ostiary_trail_dropped_events_total                         records of reads and denials that the disk refused
+//	ostiary_usage_flushes_total{outcome}                       writings of last uses; outcome is "ok" or "error"
+//	ostiary_usage_written_total                                records of last uses that were written
+//	ostiary_usage_dropped_total                                last uses forgotten because too many waited to be written
+//	ostiary_usage_pending                                      last uses that wait to be written
+//	ostiary_reports_total{kind,outcome}                        reports made; kind is credentials, access or organization
 //	ostiary_snapshot_revision, ostiary_snapshot_age_seconds    what decisions are made from, and how old that may be
 type Metrics struct {
 	registry      *prometheus.Registry
@@ -45,6 +50,10 @@ type Metrics struct {
 	commits       *prometheus.CounterVec
 	commitSeconds prometheus.Histogram
 	dropped       prometheus.Counter
+	flushes       *prometheus.CounterVec
+	usesWritten   prometheus.Counter
+	usesDropped   prometheus.Counter
+	reports       *prometheus.CounterVec
 }
 
 // latencies are the bounds of the histograms, in seconds: from requests answered out of memory to a slow disk.
@@ -71,7 +80,11 @@ func New(version, goVersion string) *Metrics {
 		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "ostiary_store_commit_seconds", Help: "Time of a transaction of the store.", Buckets: latencies,
 		}),
-		dropped: counter("trail_dropped_events_total", "Events of reads and denials that could not be written."),
+		dropped:     counter("trail_dropped_events_total", "Events of reads and denials that could not be written."),
+		flushes:     counters("usage_flushes_total", "Writings of last uses.", "outcome"),
+		usesWritten: counter("usage_written_total", "Records of last uses that were written."),
+		usesDropped: counter("usage_dropped_total", "Last uses forgotten because too many waited to be written."),
+		reports:     counters("reports_total", "Reports made.", "kind", "outcome"),
 	}
 	build := prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "ostiary_build_info", Help: "The version that runs.",
@@ -79,7 +92,7 @@ func New(version, goVersion string) *Metrics {
 	})
 	build.Set(1)
 	m.registry.MustRegister(build, m.requests, m.seconds, m.decisions, m.failures, m.disagreements, m.commits, m.commitSeconds,
-		m.dropped, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+		m.dropped, m.flushes, m.usesWritten, m.usesDropped, m.reports, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
@@ -133,6 +146,46 @@ func (m *Metrics) EventsDropped(n int) {
 	if m != nil {
 		m.dropped.Add(float64(n))
 	}
+}
+
+// UsageFlushed counts a writing of last uses.
+func (m *Metrics) UsageFlushed(records int, err error) {
+	if m == nil {
+		return
+	}
+	m.flushes.WithLabelValues(outcome(err == nil)).Inc()
+	m.usesWritten.Add(float64(records))
+}
+
+// UsageDropped counts a last use that was forgotten.
+func (m *Metrics) UsageDropped() {
+	if m != nil {
+		m.usesDropped.Inc()
+	}
+}
+
+// UsagePending registers where the number of last uses that wait to be written is read. It is called once.
+func (m *Metrics) UsagePending(read func() int) {
+	if m == nil {
+		return
+	}
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ostiary_usage_pending", Help: "Last uses that wait to be written.",
+	}, func() float64 { return float64(read()) }))
+}
+
+// ReportMade counts a report; kind is one of package report's.
+func (m *Metrics) ReportMade(kind string, ok bool) {
+	if m != nil {
+		m.reports.WithLabelValues(kind, outcome(ok)).Inc()
+	}
+}
+
+func outcome(ok bool) string {
+	if ok {
+		return "ok"
+	}
+	return "error"
 }
 
 // Snapshot registers where the snapshot's revision and age are read when metrics are collected. It is called once.

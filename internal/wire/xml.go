@@ -99,8 +99,12 @@ func XMLFloatPtr(b []byte, name string, v *float64) []byte {
 	return XMLFloat(b, name, *v)
 }
 
-// XMLTime appends a time in ISO 8601.
+// XMLTime appends a time in ISO 8601. The zero time is absent, although the model requires the member: AWS leaves out when a job
+// ended that has not.
 func XMLTime(b []byte, name string, v time.Time) []byte {
+	if v.IsZero() {
+		return b
+	}
 	b = XMLOpen(b, name)
 	b = appendISO(b, v)
 	return XMLClose(b, name)

@@ -27,6 +27,7 @@ var families = map[string]family{
 	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
 	"mfa devices":       {furnishMFA, mfaPermissions, mfaErrors, mfaCannot},
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
+	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},
 }
 
 // sortedPermissions puts the operations in the order of their names, for tables that are made from maps.

@@ -24,11 +24,17 @@ type Usage interface {
 	LastRole(ctx context.Context, account, roleID string) (u entity.Usage, ok bool, err error)
 }
 
+// Reports shows what reports are there: a *[report.Maker].
+type Reports interface {
+	Credentials(ctx context.Context, account string) (r *entity.CredentialReport, csv []byte, err error)
+}
+
 // Config is what the service needs; all fields but Thumbprint are required.
 type Config struct {
 	Directory *directory.Directory
 	Managed   *catalog.Managed
 	Usage     Usage
+	Reports   Reports
 	// Thumbprint asks the OpenID Connect provider with that URL for its certificates and returns the thumbprint to trust. Nil
 	// means that no provider can be reached.
 	Thumbprint func(ctx context.Context, url string) (string, error)
@@ -39,13 +45,14 @@ type service struct {
 	dir     *directory.Directory
 	managed *catalog.Managed
 	usage   Usage
+	reports Reports
 
 	thumbprint func(ctx context.Context, url string) (string, error)
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, thumbprint: c.Thumbprint}
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows(), Resource: resources{},
 		Admit: admit, Source: "iam.amazonaws.com", Region: "us-east-1",
@@ -59,6 +66,7 @@ func rows() map[string]gate.Row {
 	for _, some := range []map[string]gate.Row{
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
 		instanceProfileRows, oidcRows, mfaRows,
+		credentialReportRows,
 	} {
 		maps.Copy(all, some)
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
@@ -49,6 +50,8 @@ type world struct {
 	dir      *directory.Directory
 	follower *snapshot.Follower
 	usage    *usage.Recorder
+	reports  *report.Maker // makes reports when it is told to Work
+	clock    atomic.Int64  // how far the clock of the service is ahead of the machine's, in nanoseconds
 	http     aws.HTTPClient
 	changes  atomic.Int64
 
@@ -141,10 +144,11 @@ func newWorld(t testing.TB) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, store: s, ring: ring, usage: usage.New(usage.Config{Store: s}),
-		http: checklist.Answers(t, testenv.HTTPClient())}
-	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}})
+	w := &world{t: t, store: s, ring: ring, http: checklist.Answers(t, testenv.HTTPClient())}
+	w.usage = usage.New(usage.Config{Store: s, Now: w.now})
+	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}, Now: w.now})
 	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
+	w.reports = w.newMaker()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
@@ -153,9 +157,11 @@ func newWorld(t testing.TB) *world {
 	}()
 	t.Cleanup(func() { stop(); <-ended })
 	g, err := gate.New(gate.Config{
-		Services:  []*gate.Service{iam.New(iam.Config{Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage, Thumbprint: w.askThumbprint})},
+		Services: []*gate.Service{iam.New(iam.Config{
+			Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage, Reports: w.reports, Thumbprint: w.askThumbprint,
+		})},
 		Snapshots: w.follower, Store: s, Ring: ring, Managed: catalog.ManagedPolicies(), Trail: discard{}, Usage: w.usage,
-		Regions: []string{"us-east-1", "eu-west-1"},
+		Regions: []string{"us-east-1", "eu-west-1"}, Now: w.now, Skew: 10 * 365 * 24 * time.Hour, // see later
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -177,6 +183,24 @@ func (w *world) askThumbprint(_ context.Context, url string) (string, error) {
 		return "", errors.New("there is no network")
 	}
 	return w.thumbprint(url)
+}
+
+func (w *world) newMaker() *report.Maker {
+	return report.New(report.Config{Store: w.store, Snapshots: w.follower, Usage: w.usage, Now: w.now})
+}
+
+// now is the clock of the service.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.clock.Load())) }
+
+// later moves the clock of the service. Clients go on by the machine's, which the service forgives.
+func (w *world) later(d time.Duration) { w.clock.Add(int64(d)) }
+
+// work makes the reports that were asked for.
+func (w *world) work() {
+	w.t.Helper()
+	if _, err := w.reports.Work(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
 }
 
 // client returns an unmodified SDK client with the given credentials that does not try again.

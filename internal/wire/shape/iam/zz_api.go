@@ -298,7 +298,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GenerateCredentialReport", NewInput: func() wire.Input { return new(GenerateCredentialReportRequest) },
 		NewOutput: func() wire.Output { return new(GenerateCredentialReportResponse) },
 		Errors:    []string{"LimitExceeded", "ServiceFailure"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GenerateOrganizationsAccessReport", NewInput: func() wire.Input { return new(GenerateOrganizationsAccessReportRequest) },
@@ -355,7 +354,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetCredentialReport", NewInput: func() wire.Input { return new(GetCredentialReportRequest) },
 		NewOutput: func() wire.Output { return new(GetCredentialReportResponse) },
 		Errors:    []string{"ReportNotPresent", "ReportExpired", "ReportInProgress", "ServiceFailure"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GetDelegationRequest", NewInput: func() wire.Input { return new(GetDelegationRequestRequest) },

@@ -48,9 +48,11 @@ type Service[C any] interface {
 	DetachRolePolicy(ctx context.Context, c C, in *DetachRolePolicyRequest) error
 	DetachUserPolicy(ctx context.Context, c C, in *DetachUserPolicyRequest) error
 	EnableMFADevice(ctx context.Context, c C, in *EnableMFADeviceRequest) error
+	GenerateCredentialReport(ctx context.Context, c C, in *GenerateCredentialReportRequest) (*GenerateCredentialReportResponse, error)
 	GetAccessKeyLastUsed(ctx context.Context, c C, in *GetAccessKeyLastUsedRequest) (*GetAccessKeyLastUsedResponse, error)
 	GetAccountAuthorizationDetails(ctx context.Context, c C, in *GetAccountAuthorizationDetailsRequest) (*GetAccountAuthorizationDetailsResponse, error)
 	GetAccountSummary(ctx context.Context, c C, in *GetAccountSummaryRequest) (*GetAccountSummaryResponse, error)
+	GetCredentialReport(ctx context.Context, c C, in *GetCredentialReportRequest) (*GetCredentialReportResponse, error)
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
 	GetInstanceProfile(ctx context.Context, c C, in *GetInstanceProfileRequest) (*GetInstanceProfileResponse, error)
@@ -158,9 +160,11 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DetachRolePolicy":                        wire.WithoutOutput(s.DetachRolePolicy),
 		"DetachUserPolicy":                        wire.WithoutOutput(s.DetachUserPolicy),
 		"EnableMFADevice":                         wire.WithoutOutput(s.EnableMFADevice),
+		"GenerateCredentialReport":                wire.WithOutput(s.GenerateCredentialReport),
 		"GetAccessKeyLastUsed":                    wire.WithOutput(s.GetAccessKeyLastUsed),
 		"GetAccountAuthorizationDetails":          wire.WithOutput(s.GetAccountAuthorizationDetails),
 		"GetAccountSummary":                       wire.WithOutput(s.GetAccountSummary),
+		"GetCredentialReport":                     wire.WithOutput(s.GetCredentialReport),
 		"GetGroup":                                wire.WithOutput(s.GetGroup),
 		"GetGroupPolicy":                          wire.WithOutput(s.GetGroupPolicy),
 		"GetInstanceProfile":                      wire.WithOutput(s.GetInstanceProfile),
