@@ -243,14 +243,30 @@ func versioned(d drawn, s *state) string {
 	return d.arn
 }
 
-// attachedTo picks a user and a policy of the account that it has attached, if there are any.
+// attachedTo picks somebody with a policy that is attached, if there is one and chance does not want something else.
 func attachedTo(d drawn, s *state) (directory.Target, string) {
-	for _, user := range slices.Sorted(maps.Keys(s.users)) {
-		u := s.users[user]
-		for _, id := range u.Attached {
-			if p := s.policies[id]; p != nil && u.Account == d.account && !d.flag {
-				return directory.OfUser(d.account, u.Name), p.ARN()
-			}
+	arn := func(id string) string {
+		if p := s.policies[id]; p != nil {
+			return p.ARN()
+		}
+		return map[string]string{"ANPAIADMIN": administrator, "ANPAIREADONLY": readOnly}[id]
+	}
+	if d.flag {
+		return d.target, d.arn
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.roles)) {
+		if r := s.roles[id]; len(r.Attached) > 0 {
+			return directory.OfRole(r.Account, r.Name), arn(r.Attached[0])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.users)) {
+		if u := s.users[id]; len(u.Attached) > 0 {
+			return directory.OfUser(u.Account, u.Name), arn(u.Attached[0])
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(s.groups)) {
+		if g := s.groups[id]; len(g.Attached) > 0 {
+			return directory.OfGroup(g.Account, g.Name), arn(g.Attached[0])
 		}
 	}
 	return d.target, d.arn

@@ -1,21 +1,62 @@
 package entity
 
-import "time"
+import (
+	"bytes"
+	"compress/flate"
+	"fmt"
+	"io"
+	"time"
+)
 
 // SAMLProvider is a SAML 2.0 identity provider that an account trusts as far as its roles say so.
 type SAMLProvider struct {
-	ID               string // unique in the account; a provider made anew under the same name has another
-	Account          string
-	Name             string
-	Metadata         string // XML, as uploaded
-	CreatedAt        time.Time
-	ValidUntil       time.Time
-	EncryptionMode   string           `json:",omitempty"` // Required, Allowed, or empty: never set
-	PrivateKeys      []SAMLPrivateKey `json:",omitempty"` // oldest first, two at most
-	SingleUse        bool             `json:",omitempty"` // an assertion is accepted once (an operator's choice)
-	AllowCBC         bool             `json:",omitempty"` // assertions encrypted with AES-CBC are accepted (an operator's choice)
-	Tags             []Tag            `json:",omitempty"`
-	AssertionIssuers []string         `json:",omitempty"` // entity IDs of the metadata
+	ID             string // unique in the account; a provider made anew under the same name has another
+	Account        string
+	Name           string
+	Metadata       []byte    // the document as uploaded, deflated: see Document
+	IdPs           []SAMLIdP // what it says of whom to believe
+	CreatedAt      time.Time
+	ValidUntil     time.Time
+	EncryptionMode string           `json:",omitempty"` // Required, Allowed, or empty: never set
+	PrivateKeys    []SAMLPrivateKey `json:",omitempty"` // oldest first, two at most
+	SingleUse      bool             `json:",omitempty"` // an assertion is accepted once (an operator's choice)
+	AllowCBC       bool             `json:",omitempty"` // assertions encrypted with AES-CBC are accepted (an operator's choice)
+	Tags           []Tag            `json:",omitempty"`
+}
+
+// SAMLIdP is an identity provider of a metadata document.
+type SAMLIdP struct {
+	EntityID     string
+	Certificates [][]byte // DER, of its signing keys
+}
+
+// SetDocument keeps a metadata document of up to maxDocument bytes.
+func (p *SAMLProvider) SetDocument(text string) error {
+	var out bytes.Buffer
+	w, err := flate.NewWriter(&out, flate.BestCompression)
+	if err == nil {
+		_, err = io.WriteString(w, text)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		return fmt.Errorf("entity: deflating a metadata document: %w", err)
+	}
+	p.Metadata = out.Bytes()
+	return nil
+}
+
+// maxDocument is the size of the largest metadata document.
+const maxDocument = 10_000_000
+
+// Document is the metadata document as it was uploaded.
+func (p *SAMLProvider) Document() (string, error) {
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(p.Metadata)), 4*maxDocument))
+	if err != nil {
+		return "", fmt.Errorf("entity: inflating the metadata document of %s: %w", p.ID, err)
+	}
+	return string(text), nil
 }
 
 // SAMLPrivateKey decrypts what a SAML provider encrypts for us.

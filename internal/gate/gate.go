@@ -16,7 +16,6 @@ package gate
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -116,6 +115,8 @@ type Gate struct {
 	keys       *sigv4.Cache
 	tokens     *tokenCache
 	lookups    *rate.Limiter
+	bulky      map[string]int64 // :: operation → largest body, where that is more than maxBody
+	bulkySlots chan struct{}    // as many as larger bodies are being worked on
 }
 
 // New checks that every operation of every service has a row, and returns the gate.
@@ -125,6 +126,7 @@ func New(c Config) (*Gate, error) {
 		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand, skew: c.Skew, maxStale: c.MaxStale,
 		keys: sigv4.NewCache(keyCacheSize), tokens: newTokenCache(),
 		lookups: rate.NewLimiter(rate.Limit(unknownKeyLookups), unknownKeyLookups),
+		bulky:   make(map[string]int64), bulkySlots: make(chan struct{}, bulkySlots),
 	}
 	if g.meter == nil {
 		g.meter = noMeter{}
@@ -151,6 +153,11 @@ func New(c Config) (*Gate, error) {
 			return nil, err
 		}
 		g.services[s.API] = s
+		for name, row := range s.Rows {
+			if row.Body > 0 {
+				g.bulky[name] = row.Body
+			}
+		}
 		apis = append(apis, s.API)
 		if s.Resource != nil {
 			ports[s.API.SigningName] = s.Resource
@@ -187,9 +194,6 @@ func (g *Gate) Authorizer() *authorizer.Authorizer { return g.authorizer }
 // keyCacheSize is how many derived signing keys are kept.
 const keyCacheSize = 8192
 
-// maxBody is the largest request body accepted, as on AWS's Query services.
-const maxBody = 1 << 20
-
 // attempts is how often a request whose decision has become stale is authorized again before it is given up as busy.
 const attempts = 32
 
@@ -198,13 +202,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := g.now()
 	id := trail.NewID(g.rand)
 	w.Header().Set("X-Amzn-RequestId", id)
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, release, err := g.readBody(w, r)
+	defer release()
 	if err != nil {
-		kind := fault.New(fault.MalformedInput, "The request body could not be read.")
-		if _, large := errors.AsType[*http.MaxBytesError](err); large {
-			kind = fault.New(fault.TooLarge, "Request body is larger than the limit of %d bytes.", maxBody)
-		}
-		g.apis.WriteFailure(w, g.apis.Guess(r), id, failure(kind, g.apis.Guess(r).Protocol, nil))
+		g.apis.WriteFailure(w, g.apis.Guess(r), id, failure(err, g.apis.Guess(r).Protocol, nil))
 		return
 	}
 	req, err := g.apis.Recognize(r, body)

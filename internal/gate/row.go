@@ -40,6 +40,8 @@ type Row struct {
 	ReadOnly bool // the event's readOnly
 	// Responds says that the event carries the response although the operation is read-only: those that give credentials.
 	Responds bool
+	// Body is the size in bytes of the largest request body, where documents make it more than 1 MiB; zero: they do not.
+	Body int64
 	// Checks returns the questions to ask, in the order in which denials are reported. It is nil only for Always and
 	// ByAssertion. An error refuses the request before any decision and is reserved for input from which no question can be made.
 	Checks func(*Call) ([]authorizer.Check, error)

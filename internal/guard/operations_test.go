@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/checklist"
+	"github.com/ostiary-iam/ostiary/internal/federation/samltest"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
@@ -235,6 +236,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 	key := element(i.iam("CreateAccessKey", "UserName", "target"), "AccessKeyId")
 	i.iam("CreateGroup", "GroupName", "crew")
 	role := element(i.iam("CreateRole", "RoleName", "worker", "AssumeRolePolicyDocument", trust), "Arn")
+	idp := samltest.New("https://idp.example.com")
+	provider := element(i.iam("CreateSAMLProvider", "Name", "corp", "SAMLMetadataDocument", idp.Metadata()), "SAMLProviderArn")
 	i.iam("CreateInstanceProfile", "InstanceProfileName", "profile")
 	i.iam("CreateVirtualMFADevice", "VirtualMFADeviceName", "phone")
 	managed := element(i.iam("CreatePolicy", "PolicyName", "managed", "PolicyDocument", document), "Arn")
@@ -247,6 +250,7 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Tags.member.1.Key":       "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
 		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + i.account + ":mfa/phone",
 		"AuthenticationCode1": "123456", "AuthenticationCode2": "654321",
+		"Name": "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),
 	}
 	for _, s := range services() {
 		for _, name := range destroyersLast(maps.Keys(s.Handlers)) {

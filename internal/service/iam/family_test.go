@@ -28,6 +28,7 @@ var families = map[string]family{
 	"mfa devices":       {furnishMFA, mfaPermissions, mfaErrors, mfaCannot},
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
 	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},
+	"SAML providers":    {furnishSAML, samlPermissions, samlErrors, samlCannot},
 }
 
 // sortedPermissions puts the operations in the order of their names, for tables that are made from maps.

@@ -65,7 +65,7 @@ func rows() map[string]gate.Row {
 	all := make(map[string]gate.Row)
 	for _, some := range []map[string]gate.Row{
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
-		instanceProfileRows, oidcRows, mfaRows,
+		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
 		credentialReportRows,
 	} {
 		maps.Copy(all, some)

@@ -51,7 +51,8 @@ var (
 	alsoAsks = map[string][]string{"CreateUser": {"TagUser"}, "CreateRole": {"TagRole"}, "CreatePolicy": {"TagPolicy"},
 		"CreateInstanceProfile": {"TagInstanceProfile"}, "AddRoleToInstanceProfile": {"PassRole"},
 		"CreateOpenIDConnectProvider": {"TagOpenIDConnectProvider"},
-		"CreateVirtualMFADevice":      {"TagMFADevice"}}
+		"CreateVirtualMFADevice":      {"TagMFADevice"},
+		"CreateSAMLProvider":          {"TagSAMLProvider"}}
 	// neverSet: keys of role templates, which nobody has, and of what a passed role will be associated with, which none of the
 	// operations here knows; and of security keys, which the API does not register.
 	neverSet = []string{"iam:RoleTemplateARN", "iam:AssociatedResourceArn",
@@ -156,6 +157,7 @@ func fill(w *world, input wire.Input, accessKey string) {
 		"PermissionsBoundary": readOnly, "Path": "/team/", "PathPrefix": "/team/", "PolicyName": "plan", "AccessKeyId": accessKey,
 		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
 		"VirtualMFADeviceName": "phone", "SerialNumber": w.arn("mfa/team/phone"),
+		"Name": "corp", "SAMLProviderArn": w.arn("saml-provider/corp"),
 	}
 	v := reflect.ValueOf(input).Elem()
 	for i := range v.NumField() {

@@ -114,7 +114,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateSAMLProvider", NewInput: func() wire.Input { return new(CreateSAMLProviderRequest) },
 		NewOutput: func() wire.Output { return new(CreateSAMLProviderResponse) },
 		Errors:    []string{"InvalidInput", "EntityAlreadyExists", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "CreateServiceLinkedRole", NewInput: func() wire.Input { return new(CreateServiceLinkedRoleRequest) },
@@ -198,8 +197,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteSAMLProvider", NewInput: func() wire.Input { return new(DeleteSAMLProviderRequest) },
-		Errors:  []string{"InvalidInput", "LimitExceeded", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"InvalidInput", "LimitExceeded", "NoSuchEntity", "ServiceFailure"},
 	},
 	{
 		Name: "DeleteSSHPublicKey", NewInput: func() wire.Input { return new(DeleteSSHPublicKeyRequest) },
@@ -441,7 +439,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetSAMLProvider", NewInput: func() wire.Input { return new(GetSAMLProviderRequest) },
 		NewOutput: func() wire.Output { return new(GetSAMLProviderResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput", "ServiceFailure"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "GetSSHPublicKey", NewInput: func() wire.Input { return new(GetSSHPublicKeyRequest) },
@@ -637,13 +634,11 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(ListSAMLProviderTagsResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure", "InvalidInput"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"Tags"}},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "ListSAMLProviders", NewInput: func() wire.Input { return new(ListSAMLProvidersRequest) },
 		NewOutput: func() wire.Output { return new(ListSAMLProvidersResponse) },
 		Errors:    []string{"ServiceFailure"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "ListSSHPublicKeys", NewInput: func() wire.Input { return new(ListSSHPublicKeysRequest) },
@@ -805,8 +800,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "TagSAMLProvider", NewInput: func() wire.Input { return new(TagSAMLProviderRequest) },
-		Errors:  []string{"NoSuchEntity", "LimitExceeded", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"NoSuchEntity", "LimitExceeded", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "TagServerCertificate", NewInput: func() wire.Input { return new(TagServerCertificateRequest) },
@@ -839,8 +833,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UntagSAMLProvider", NewInput: func() wire.Input { return new(UntagSAMLProviderRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Federation: waits for the SAML and OpenID Connect verification.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "UntagServerCertificate", NewInput: func() wire.Input { return new(UntagServerCertificateRequest) },
@@ -896,7 +889,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "UpdateSAMLProvider", NewInput: func() wire.Input { return new(UpdateSAMLProviderRequest) },
 		NewOutput: func() wire.Output { return new(UpdateSAMLProviderResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput", "LimitExceeded", "ServiceFailure", "ConcurrentModification"},
-		Unbuilt:   "Federation: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "UpdateSSHPublicKey", NewInput: func() wire.Input { return new(UpdateSSHPublicKeyRequest) },

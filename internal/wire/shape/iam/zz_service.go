@@ -26,6 +26,7 @@ type Service[C any] interface {
 	CreatePolicy(ctx context.Context, c C, in *CreatePolicyRequest) (*CreatePolicyResponse, error)
 	CreatePolicyVersion(ctx context.Context, c C, in *CreatePolicyVersionRequest) (*CreatePolicyVersionResponse, error)
 	CreateRole(ctx context.Context, c C, in *CreateRoleRequest) (*CreateRoleResponse, error)
+	CreateSAMLProvider(ctx context.Context, c C, in *CreateSAMLProviderRequest) (*CreateSAMLProviderResponse, error)
 	CreateUser(ctx context.Context, c C, in *CreateUserRequest) (*CreateUserResponse, error)
 	CreateVirtualMFADevice(ctx context.Context, c C, in *CreateVirtualMFADeviceRequest) (*CreateVirtualMFADeviceResponse, error)
 	DeactivateMFADevice(ctx context.Context, c C, in *DeactivateMFADeviceRequest) error
@@ -40,6 +41,7 @@ type Service[C any] interface {
 	DeleteRole(ctx context.Context, c C, in *DeleteRoleRequest) error
 	DeleteRolePermissionsBoundary(ctx context.Context, c C, in *DeleteRolePermissionsBoundaryRequest) error
 	DeleteRolePolicy(ctx context.Context, c C, in *DeleteRolePolicyRequest) error
+	DeleteSAMLProvider(ctx context.Context, c C, in *DeleteSAMLProviderRequest) error
 	DeleteUser(ctx context.Context, c C, in *DeleteUserRequest) error
 	DeleteUserPermissionsBoundary(ctx context.Context, c C, in *DeleteUserPermissionsBoundaryRequest) error
 	DeleteUserPolicy(ctx context.Context, c C, in *DeleteUserPolicyRequest) error
@@ -62,6 +64,7 @@ type Service[C any] interface {
 	GetPolicyVersion(ctx context.Context, c C, in *GetPolicyVersionRequest) (*GetPolicyVersionResponse, error)
 	GetRole(ctx context.Context, c C, in *GetRoleRequest) (*GetRoleResponse, error)
 	GetRolePolicy(ctx context.Context, c C, in *GetRolePolicyRequest) (*GetRolePolicyResponse, error)
+	GetSAMLProvider(ctx context.Context, c C, in *GetSAMLProviderRequest) (*GetSAMLProviderResponse, error)
 	GetUser(ctx context.Context, c C, in *GetUserRequest) (*GetUserResponse, error)
 	GetUserPolicy(ctx context.Context, c C, in *GetUserPolicyRequest) (*GetUserPolicyResponse, error)
 	ListAccessKeys(ctx context.Context, c C, in *ListAccessKeysRequest) (*ListAccessKeysResponse, error)
@@ -86,6 +89,8 @@ type Service[C any] interface {
 	ListRolePolicies(ctx context.Context, c C, in *ListRolePoliciesRequest) (*ListRolePoliciesResponse, error)
 	ListRoleTags(ctx context.Context, c C, in *ListRoleTagsRequest) (*ListRoleTagsResponse, error)
 	ListRoles(ctx context.Context, c C, in *ListRolesRequest) (*ListRolesResponse, error)
+	ListSAMLProviderTags(ctx context.Context, c C, in *ListSAMLProviderTagsRequest) (*ListSAMLProviderTagsResponse, error)
+	ListSAMLProviders(ctx context.Context, c C, in *ListSAMLProvidersRequest) (*ListSAMLProvidersResponse, error)
 	ListUserPolicies(ctx context.Context, c C, in *ListUserPoliciesRequest) (*ListUserPoliciesResponse, error)
 	ListUserTags(ctx context.Context, c C, in *ListUserTagsRequest) (*ListUserTagsResponse, error)
 	ListUsers(ctx context.Context, c C, in *ListUsersRequest) (*ListUsersResponse, error)
@@ -105,12 +110,14 @@ type Service[C any] interface {
 	TagOpenIDConnectProvider(ctx context.Context, c C, in *TagOpenIDConnectProviderRequest) error
 	TagPolicy(ctx context.Context, c C, in *TagPolicyRequest) error
 	TagRole(ctx context.Context, c C, in *TagRoleRequest) error
+	TagSAMLProvider(ctx context.Context, c C, in *TagSAMLProviderRequest) error
 	TagUser(ctx context.Context, c C, in *TagUserRequest) error
 	UntagInstanceProfile(ctx context.Context, c C, in *UntagInstanceProfileRequest) error
 	UntagMFADevice(ctx context.Context, c C, in *UntagMFADeviceRequest) error
 	UntagOpenIDConnectProvider(ctx context.Context, c C, in *UntagOpenIDConnectProviderRequest) error
 	UntagPolicy(ctx context.Context, c C, in *UntagPolicyRequest) error
 	UntagRole(ctx context.Context, c C, in *UntagRoleRequest) error
+	UntagSAMLProvider(ctx context.Context, c C, in *UntagSAMLProviderRequest) error
 	UntagUser(ctx context.Context, c C, in *UntagUserRequest) error
 	UpdateAccessKey(ctx context.Context, c C, in *UpdateAccessKeyRequest) error
 	UpdateAssumeRolePolicy(ctx context.Context, c C, in *UpdateAssumeRolePolicyRequest) error
@@ -118,6 +125,7 @@ type Service[C any] interface {
 	UpdateOpenIDConnectProviderThumbprint(ctx context.Context, c C, in *UpdateOpenIDConnectProviderThumbprintRequest) error
 	UpdateRole(ctx context.Context, c C, in *UpdateRoleRequest) (*UpdateRoleResponse, error)
 	UpdateRoleDescription(ctx context.Context, c C, in *UpdateRoleDescriptionRequest) (*UpdateRoleDescriptionResponse, error)
+	UpdateSAMLProvider(ctx context.Context, c C, in *UpdateSAMLProviderRequest) (*UpdateSAMLProviderResponse, error)
 	UpdateUser(ctx context.Context, c C, in *UpdateUserRequest) error
 }
 
@@ -138,6 +146,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"CreatePolicy":                            wire.WithOutput(s.CreatePolicy),
 		"CreatePolicyVersion":                     wire.WithOutput(s.CreatePolicyVersion),
 		"CreateRole":                              wire.WithOutput(s.CreateRole),
+		"CreateSAMLProvider":                      wire.WithOutput(s.CreateSAMLProvider),
 		"CreateUser":                              wire.WithOutput(s.CreateUser),
 		"CreateVirtualMFADevice":                  wire.WithOutput(s.CreateVirtualMFADevice),
 		"DeactivateMFADevice":                     wire.WithoutOutput(s.DeactivateMFADevice),
@@ -152,6 +161,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DeleteRole":                              wire.WithoutOutput(s.DeleteRole),
 		"DeleteRolePermissionsBoundary":           wire.WithoutOutput(s.DeleteRolePermissionsBoundary),
 		"DeleteRolePolicy":                        wire.WithoutOutput(s.DeleteRolePolicy),
+		"DeleteSAMLProvider":                      wire.WithoutOutput(s.DeleteSAMLProvider),
 		"DeleteUser":                              wire.WithoutOutput(s.DeleteUser),
 		"DeleteUserPermissionsBoundary":           wire.WithoutOutput(s.DeleteUserPermissionsBoundary),
 		"DeleteUserPolicy":                        wire.WithoutOutput(s.DeleteUserPolicy),
@@ -174,6 +184,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetPolicyVersion":                        wire.WithOutput(s.GetPolicyVersion),
 		"GetRole":                                 wire.WithOutput(s.GetRole),
 		"GetRolePolicy":                           wire.WithOutput(s.GetRolePolicy),
+		"GetSAMLProvider":                         wire.WithOutput(s.GetSAMLProvider),
 		"GetUser":                                 wire.WithOutput(s.GetUser),
 		"GetUserPolicy":                           wire.WithOutput(s.GetUserPolicy),
 		"ListAccessKeys":                          wire.WithOutput(s.ListAccessKeys),
@@ -198,6 +209,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListRolePolicies":                        wire.WithOutput(s.ListRolePolicies),
 		"ListRoleTags":                            wire.WithOutput(s.ListRoleTags),
 		"ListRoles":                               wire.WithOutput(s.ListRoles),
+		"ListSAMLProviderTags":                    wire.WithOutput(s.ListSAMLProviderTags),
+		"ListSAMLProviders":                       wire.WithOutput(s.ListSAMLProviders),
 		"ListUserPolicies":                        wire.WithOutput(s.ListUserPolicies),
 		"ListUserTags":                            wire.WithOutput(s.ListUserTags),
 		"ListUsers":                               wire.WithOutput(s.ListUsers),
@@ -217,12 +230,14 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"TagOpenIDConnectProvider":                wire.WithoutOutput(s.TagOpenIDConnectProvider),
 		"TagPolicy":                               wire.WithoutOutput(s.TagPolicy),
 		"TagRole":                                 wire.WithoutOutput(s.TagRole),
+		"TagSAMLProvider":                         wire.WithoutOutput(s.TagSAMLProvider),
 		"TagUser":                                 wire.WithoutOutput(s.TagUser),
 		"UntagInstanceProfile":                    wire.WithoutOutput(s.UntagInstanceProfile),
 		"UntagMFADevice":                          wire.WithoutOutput(s.UntagMFADevice),
 		"UntagOpenIDConnectProvider":              wire.WithoutOutput(s.UntagOpenIDConnectProvider),
 		"UntagPolicy":                             wire.WithoutOutput(s.UntagPolicy),
 		"UntagRole":                               wire.WithoutOutput(s.UntagRole),
+		"UntagSAMLProvider":                       wire.WithoutOutput(s.UntagSAMLProvider),
 		"UntagUser":                               wire.WithoutOutput(s.UntagUser),
 		"UpdateAccessKey":                         wire.WithoutOutput(s.UpdateAccessKey),
 		"UpdateAssumeRolePolicy":                  wire.WithoutOutput(s.UpdateAssumeRolePolicy),
@@ -230,6 +245,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"UpdateOpenIDConnectProviderThumbprint":   wire.WithoutOutput(s.UpdateOpenIDConnectProviderThumbprint),
 		"UpdateRole":                              wire.WithOutput(s.UpdateRole),
 		"UpdateRoleDescription":                   wire.WithOutput(s.UpdateRoleDescription),
+		"UpdateSAMLProvider":                      wire.WithOutput(s.UpdateSAMLProvider),
 		"UpdateUser":                              wire.WithoutOutput(s.UpdateUser),
 	}
 }
