@@ -27,6 +27,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -40,6 +41,8 @@ type Config struct {
 	Managed ManagedPolicies  // AWS managed policies; nil means that there are none
 	Now     func() time.Time // nil means time.Now
 	Rand    io.Reader        // for identifiers and secrets; nil means crypto/rand; must be safe for concurrent use
+	// Passwords hashes passwords; nil means one of the default cost.
+	Passwords *credential.Hasher
 }
 
 // Sealer encrypts secrets for storage: a *[seal.Ring].
@@ -61,16 +64,25 @@ type Directory struct {
 	managed ManagedPolicies
 	now     func() time.Time
 	rand    io.Reader
+
+	passwords *credential.Hasher
 }
 
 // New returns a Directory. It does no I/O.
 func New(c Config) *Directory {
-	d := &Directory{store: c.Store, ring: c.Ring, managed: c.Managed, now: c.Now, rand: c.Rand}
+	d := &Directory{store: c.Store, ring: c.Ring, managed: c.Managed, now: c.Now, rand: c.Rand, passwords: c.Passwords}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.managed == nil {
 		d.managed = noManaged{}
+	}
+	if d.passwords == nil {
+		h, err := credential.NewHasher(credential.HasherConfig{Rand: c.Rand})
+		if err != nil {
+			panic("directory: the default cost of passwords: " + err.Error())
+		}
+		d.passwords = h
 	}
 	return d
 }

@@ -180,7 +180,27 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 	"untag oidc": func(tx *directory.Tx, d drawn, _ *state) error {
 		return tx.UntagOIDCProvider(d.account, oidcARN(d), []string{d.to})
 	},
-	"quota": func(tx *directory.Tx, d drawn, _ *state) error {
+	"first password": func(tx *directory.Tx, d drawn, _ *state) error {
+		n, err := tx.PreparePassword(d.owner, aPassword(d))
+		if err != nil {
+			return err
+		}
+		_, err = tx.CreateLoginProfile(n, d.flag)
+		return err
+	},
+	"next password": func(tx *directory.Tx, d drawn, _ *state) error {
+		n, err := tx.PreparePassword(d.owner, aPassword(d))
+		if err != nil {
+			return err
+		}
+		return tx.UpdateLoginProfile(d.owner, n, nil)
+	},
+	"password reset":  func(tx *directory.Tx, d drawn, _ *state) error { return tx.UpdateLoginProfile(d.owner, nil, &d.flag) },
+	"delete password": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteLoginProfile(d.owner) },
+	"password policy": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.SetPasswordPolicy(d.account, entity.PasswordPolicy{MinimumLength: 4 + d.number, ReusePrevention: d.number - 1, UsersMayChange: d.flag})
+	},
+	"no password policy": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeletePasswordPolicy(d.account) }, "quota": func(tx *directory.Tx, d drawn, _ *state) error {
 		n := d.number - 2
 		_, err := tx.SetQuota(d.account, someQuotas[d.number%len(someQuotas)], &n)
 		return err
@@ -214,6 +234,9 @@ func oidcARN(d drawn) string {
 }
 
 var someQuotas = []string{directory.UsersQuota, directory.AttachedPoliciesPerUserQuota, directory.VersionsPerPolicyQuota}
+
+// aPassword is good under AWS's default, and long enough for about half of the policies.
+func aPassword(d drawn) string { return "Passw0rd"[:6+d.number%3] }
 
 // inlineName is one of two.
 func inlineName(d drawn) string {
@@ -290,7 +313,7 @@ func TestRandomSequences(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			w := newWorld(t)
 			before := w.dump()
-			for range 4 * len(verbs) {
+			for range 6 * len(verbs) {
 				verb, d, s := verbs[r.IntN(len(verbs))], draw(r), w.state()
 				err := w.try(func(tx *directory.Tx) error { return steps[verb](tx, d, s) })
 				after := w.dump()

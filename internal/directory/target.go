@@ -21,7 +21,7 @@ func OfGroup(account, name string) Target { return Target{account, entity.KindGr
 // OfRole is a role as a target.
 func OfRole(account, name string) Target { return Target{account, entity.KindRole, name} }
 
-// OfRoot is an account's root user as a target; it is one for access keys only.
+// OfRoot is an account's root user as a target: of credentials, not of policies.
 func OfRoot(account string) Target { return Target{account, entity.KindAccount, ""} }
 
 // holder is a user, group or role as what they have in common: something that policies are put on.

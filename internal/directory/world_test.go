@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -70,8 +71,7 @@ func newWorld(t reporter) *world {
 		t.Fatal(err)
 	}
 	w.ring = ring
-	w.dir = directory.New(directory.Config{Store: w.store, Ring: ring, Now: func() time.Time { return w.now },
-		Managed: catalog{administrator: "ANPAIADMIN", readOnly: "ANPAIREADONLY", linkedPolicy: "ANPAILINKED"}})
+	w.hash(credential.PasswordCost{MemoryKiB: 8, Passes: 1, Lanes: 1})
 	for _, id := range []string{home, abroad} {
 		w.do(func(tx *directory.Tx) error {
 			_, _, err := tx.CreateAccount(directory.NewAccount{ID: id})
@@ -79,6 +79,17 @@ func newWorld(t reporter) *world {
 		})
 	}
 	return w
+}
+
+// hash lets the directory hash passwords at that cost from now on.
+func (w *world) hash(cost credential.PasswordCost) {
+	w.t.Helper()
+	passwords, err := credential.NewHasher(credential.HasherConfig{Cost: cost})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.dir = directory.New(directory.Config{Store: w.store, Ring: w.ring, Passwords: passwords, Now: func() time.Time { return w.now },
+		Managed: catalog{administrator: "ANPAIADMIN", readOnly: "ANPAIREADONLY", linkedPolicy: "ANPAILINKED"}})
 }
 
 // change is a Change with what a test wants of it.
@@ -224,6 +235,7 @@ type state struct {
 	open     map[string]*entity.OpenJobs
 	reports  map[string]*entity.CredentialReport
 	accesses map[string]*entity.AccessReport
+	used     []string // printed keys of the login profiles whose passwords have usage records
 }
 
 func decoded[T any](t reporter, into map[string]*T, id string, value []byte) {
@@ -284,6 +296,8 @@ func (w *world) state() *state {
 				decoded(w.t, s.accesses, id, e.Value)
 			case "use key", "use role":
 				s.usage = append(s.usage, id)
+			case "use password":
+				s.used = append(s.used, keyenc.Print(entity.ItemKey(parts[2].(string), entity.KindLoginProfile, id)))
 			default:
 				if parts[0] != "out" && parts[0] != "sys" {
 					w.t.Errorf("a key nobody knows: %s", keyenc.Print(e.Key))
@@ -463,6 +477,11 @@ func (w *world) intact() {
 	for _, id := range s.usage {
 		if s.keys[id] == nil && s.roles[id] == nil {
 			w.t.Errorf("usage of %s, which is gone", id)
+		}
+	}
+	for _, key := range s.used {
+		if s.items[key] == nil {
+			w.t.Errorf("usage of %s, which is gone", key)
 		}
 	}
 	for key, n := range counts {

@@ -19,6 +19,7 @@
 //
 //	("use", "key", accessKeyID)              Usage          last use; outside the snapshot's watch, coalesced, lossy by minutes
 //	("use", "role", account, roleID)         Usage
+//	("use", "password", account, userID)     Usage          of the root user: the account ID in place of the user ID
 //	("use", "access", account, ID, service)  Access         of a user, role or root user, by the prefix of the service's actions
 //
 //	("job", "open", account)                 OpenJobs       reports that are being made; what makes them watches these

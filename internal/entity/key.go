@@ -32,6 +32,9 @@ func CredentialsKey(account string) []byte   { return keyenc.Encode("job", "cred
 func AccessReportKey(account, job string) []byte {
 	return keyenc.Encode("job", "access", account, job)
 }
+func PasswordUsageKey(account, id string) []byte {
+	return keyenc.Encode("use", "password", account, id)
+}
 func OutboxKey(nanos uint64, id string) []byte { return keyenc.Encode("out", nanos, id) }
 func SystemKey(name string) []byte             { return keyenc.Encode("sys", name) }
 

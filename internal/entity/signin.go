@@ -16,14 +16,14 @@ type PasswordPolicy struct {
 	HardExpiry      bool          `json:",omitempty"` // an expired password is set anew by an administrator only
 }
 
-// LoginProfile is a user's password for the console.
+// LoginProfile is the password for the console of a user or of the root user.
 type LoginProfile struct {
 	Account       string
-	User          string // user ID
+	User          string // user ID; the account ID for the root user
 	CreatedAt     time.Time
 	ChangedAt     time.Time // when the password was set
 	Hash          string    // argon2id, in PHC form
-	Previous      []string  `json:",omitempty"` // hashes of earlier passwords, latest first
+	Previous      []string  `json:",omitempty"` // hashes of earlier passwords, latest first; at most 24
 	ResetRequired bool      `json:",omitempty"` // to be changed at the next sign-in
 }
 

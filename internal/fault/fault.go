@@ -37,6 +37,8 @@ const (
 	NotAttachable        // the policy may not be attached to this kind of entity
 	Conflict             // somebody else changed the thing at the same moment
 	TemporarilyUnchanged // the thing is in a state in which it cannot be changed right now
+	WeakPassword         // a password that the account's rules do not allow
+	WrongCaller          // the operation is not for this kind of caller
 	ReportMissing        // a report was asked for that was not generated
 	ReportExpired        // the report is too old
 	ReportInProgress     // the report is being generated
@@ -79,6 +81,7 @@ var kindNames = [kindCount]string{
 	MarkerInvalid: "invalid marker",
 	NotFound:      "not found", Exists: "exists", DeleteConflict: "delete conflict", LimitExceeded: "limit exceeded",
 	Unmodifiable: "unmodifiable", NotAttachable: "not attachable", Conflict: "conflict", TemporarilyUnchanged: "temporarily unmodifiable",
+	WeakPassword: "weak password", WrongCaller: "wrong kind of caller",
 	ReportMissing: "report missing", ReportExpired: "report expired", ReportInProgress: "report in progress", TooManyReports: "too many reports",
 	MissingAuthentication: "missing authentication", IncompleteSignature: "incomplete signature", UnknownKey: "unknown key",
 	BadSignature: "bad signature", SignatureExpired: "signature expired", ExpiredCredentials: "expired credentials", OptInRequired: "opt-in required",

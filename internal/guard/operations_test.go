@@ -190,7 +190,7 @@ func (i *installation) form(o *wire.Operation, values map[string]string) url.Val
 	in := reflect.TypeOf(o.NewInput()).Elem()
 	for f := range in.NumField() {
 		field := in.Field(f)
-		if field.Type.Kind() == reflect.Pointer && field.Name != "UserName" {
+		if field.Type.Kind() == reflect.Pointer && field.Name != "UserName" && field.Name != "Password" {
 			continue
 		}
 		if field.Type.Kind() == reflect.Slice {
@@ -251,6 +251,7 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + i.account + ":mfa/phone",
 		"AuthenticationCode1": "123456", "AuthenticationCode2": "654321",
 		"Name": "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),
+		"Password": "First-horse-1", "OldPassword": "First-horse-1", "NewPassword": "Second-horse-2",
 	}
 	for _, s := range services() {
 		for _, name := range destroyersLast(maps.Keys(s.Handlers)) {

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
@@ -73,6 +74,9 @@ type Config struct {
 
 	// Server is passed on: Dev, InsecureHTTP, TLS and Drain are the caller's; the node fills in the rest.
 	Server server.Config
+
+	// Passwords says how passwords are hashed; the zero value is for real use.
+	Passwords credential.HasherConfig
 
 	Logger *slog.Logger // nil means no messages
 	// Now is the clock that signatures, sessions, records and answers go by; nil means time.Now.
@@ -174,8 +178,16 @@ func (n *Node) openStore(context.Context) error {
 }
 
 func (n *Node) openDirectory(ctx context.Context) error {
+	hashing := n.cfg.Passwords
+	if hashing.Rand == nil {
+		hashing.Rand = n.cfg.Rand
+	}
+	passwords, err := credential.NewHasher(hashing)
+	if err != nil {
+		return err
+	}
 	n.directory = directory.New(directory.Config{
-		Store: n.store, Ring: n.ring, Managed: managed{catalog.ManagedPolicies()}, Now: n.cfg.Now, Rand: n.cfg.Rand,
+		Store: n.store, Ring: n.ring, Managed: managed{catalog.ManagedPolicies()}, Now: n.cfg.Now, Rand: n.cfg.Rand, Passwords: passwords,
 	})
 	return n.bootstrap(ctx)
 }

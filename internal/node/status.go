@@ -25,6 +25,7 @@ func (n *Node) Status() server.Status {
 			"identity policies of users, groups and roles",
 			"permissions boundaries, session policies and trust policies",
 			"quotas",
+			"password policies, wherever a password is set",
 		},
 		NotEnforced: []string{
 			"service control policies and resource control policies: there are no organizations yet",

@@ -21,7 +21,8 @@
 //
 // The policies of a principal are compiled at first use and kept as one linked set beside the record. A linked set is valid
 // as long as the principal's record is the same one and nothing shared has changed in its account since: no group's name or
-// grants, no customer managed policy's default document, ARN or existence, and not the account's [entity.Epoch].
+// grants, no customer managed policy's default document, ARN or existence, not whether the account's password policy lets users
+// change theirs, and not the account's [entity.Epoch].
 // The snapshot itself watches for these changes and does not rely on the epoch alone.
 //
 // One compiled form serves all principals for which kind, name and content hash of the document are the same: a managed

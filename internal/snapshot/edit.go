@@ -317,6 +317,12 @@ func (e *editor) share(w swap, rev store.Revision) {
 			e.account(was.Account).shared = rev
 		}
 		return
+	case *accountNode:
+		is, _ := w.is.(*accountNode)
+		if usersMayChange(&was.Account) != (is != nil && usersMayChange(&is.Account)) {
+			e.account(was.ID).shared = rev
+		}
+		return
 	case *epochNode:
 		e.account(was.account).shared = rev
 		return
@@ -330,6 +336,10 @@ func (e *editor) share(w swap, rev store.Revision) {
 	case *policyNode:
 		if st := e.account(is.Account); st.uses(is.ID) {
 			st.shared = rev
+		}
+	case *accountNode:
+		if usersMayChange(&is.Account) {
+			e.account(is.ID).shared = rev
 		}
 	case *epochNode:
 		e.account(is.account).shared = rev

@@ -194,7 +194,7 @@ func user(s *Snapshot, st *accountState, n *userNode) User {
 }
 
 // Identity returns the policies that grant to the user: inline, attached, then those of each group (inline, attached), in
-// the order of the record, a managed policy once. It is never nil. The slice is shared: read it only.
+// the order of the record, a managed policy once, and last what the account's password policy grants all users, if it does. It is never nil. The slice is shared: read it only.
 func (u User) Identity() []*policy.Policy { return u.linked().identity }
 
 // IdentityProgram returns Identity merged, for users that are seen often; nil for others.

@@ -23,8 +23,29 @@ func (u User) linked() *linked {
 		}
 		k.grants("group/"+g.Name, &g.Grants)
 	}
+	if u.st.node != nil && usersMayChange(&u.st.node.Account) {
+		k.l.identity = append(k.l.identity, k.compile(policy.Identity, ownPasswordName, ownPassword(u.Account)))
+	}
 	k.setBoundary(u.Grants.Boundary)
 	return k.finish(&u.node.slot)
+}
+
+// ownPasswordName is what the policy that an account setting makes is called in explanations.
+const ownPasswordName = "account/password-policy/AllowUsersToChangePassword"
+
+// ownPassword is what the setting AllowUsersToChangePassword grants every user of the account, as if it were attached to each
+// (S1-171, S1-172): to change their own password, and to read the rules. A name is one user's whatever the path, so that the two
+// patterns mean the caller and nobody else. Sessions of federated users have their user's policies and are no users: they have
+// no aws:username, and their principal's type is another.
+func ownPassword(account string) string {
+	user := "arn:aws:iam::" + account + ":user/"
+	return `{"Version":"2012-10-17","Statement":[` +
+		`{"Effect":"Allow","Action":"iam:ChangePassword","Resource":["` + user + `${aws:username}","` + user + `*/${aws:username}"]},` +
+		`{"Effect":"Allow","Action":"iam:GetAccountPasswordPolicy","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalType":"User"}}}]}`
+}
+
+func usersMayChange(a *entity.Account) bool {
+	return a.PasswordPolicy != nil && a.PasswordPolicy.UsersMayChange
 }
 
 func (g Group) linked() *linked {

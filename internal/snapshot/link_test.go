@@ -165,6 +165,44 @@ func TestSharing(t *testing.T) {
 	}
 }
 
+func accountWith(p *entity.PasswordPolicy) func([]any) map[string]any {
+	return func(all []any) map[string]any {
+		a := *all[0].(*entity.Account)
+		a.PasswordPolicy = p
+		return rec(&a)
+	}
+}
+
+// TestPasswordPolicyGrant: what the setting of the account grants shows in the sets of users, as the last policy, as long as it
+// is set, whatever came first: the account, the user or the setting.
+func TestPasswordPolicyGrant(t *testing.T) {
+	s := openStore(t, mem.Config{})
+	f := follow(t, s)
+	all := family(t)
+	on, off := accountWith(&entity.PasswordPolicy{MinimumLength: 6, UsersMayChange: true})(all), rec(all[0])
+	gone := map[string]any{string(entity.AccountKey(acct)): nil}
+	const name = "account/password-policy/AllowUsersToChangePassword"
+	rev := put(t, s, rec(all...))
+	for i, step := range []struct {
+		change map[string]any
+		want   bool
+	}{{on, true}, {off, false}, {on, true}, {gone, false}, {on, true}, {gone, false}, {off, false}} {
+		rev = put(t, s, step.change)
+		u, ok := wait(t, f, rev).UserByID("AIDAANN")
+		if !ok {
+			t.Fatal("no user")
+		}
+		names := policyNames(u.Identity())
+		if got := slices.Index(names, name); (got == len(names)-1) != step.want || (got >= 0) != step.want {
+			t.Errorf("step %d: %q", i, names)
+		}
+	}
+	r, _ := account(t, wait(t, f, put(t, s, on)), acct).Role("Runner")
+	if slices.Contains(policyNames(r.Identity()), name) {
+		t.Error("roles have the grant of users")
+	}
+}
+
 // TestChangesShow walks the changes that must show in the sets of others, with warm caches, and looks at the old snapshot
 // too, which must not change.
 func TestChangesShow(t *testing.T) {
@@ -193,14 +231,16 @@ func TestChangesShow(t *testing.T) {
 		"group's inline policy": {group(func(g *entity.Group) {
 			g.Inline = []entity.InlinePolicy{{Name: "all", Document: doc("Deny", "s3:*")}}
 		}), true, false},
-		"group's attachment": {group(func(g *entity.Group) { g.Attached = []string{"ANPAB2"} }), false, true},
-		"group's name":       {group(func(g *entity.Group) { g.Name = "People" }), false, true},
-		"group's members":    {group(func(g *entity.Group) { g.Members = 9 }), false, false},
-		"group gone":         {func([]any) map[string]any { return map[string]any{string(entity.GroupKey(acct, "AGPA1")): nil} }, true, true},
-		"default version":    {func([]any) map[string]any { return rec(managedPolicy("ANPAB3", "third", doc("Deny", "s3:*"))) }, true, false},
-		"boundary's name":    {func([]any) map[string]any { return rec(managedPolicy("ANPAB1", "renamed", doc("Allow", "sqs:*"))) }, false, true},
-		"policy gone":        {func([]any) map[string]any { return map[string]any{string(entity.PolicyKey(acct, "ANPAB3")): nil} }, true, true},
-		"epoch only":         {func([]any) map[string]any { return map[string]any{string(entity.EpochKey(acct)): &entity.Epoch{}} }, false, false},
+		"group's attachment":    {group(func(g *entity.Group) { g.Attached = []string{"ANPAB2"} }), false, true},
+		"group's name":          {group(func(g *entity.Group) { g.Name = "People" }), false, true},
+		"group's members":       {group(func(g *entity.Group) { g.Members = 9 }), false, false},
+		"group gone":            {func([]any) map[string]any { return map[string]any{string(entity.GroupKey(acct, "AGPA1")): nil} }, true, true},
+		"default version":       {func([]any) map[string]any { return rec(managedPolicy("ANPAB3", "third", doc("Deny", "s3:*"))) }, true, false},
+		"boundary's name":       {func([]any) map[string]any { return rec(managedPolicy("ANPAB1", "renamed", doc("Allow", "sqs:*"))) }, false, true},
+		"policy gone":           {func([]any) map[string]any { return map[string]any{string(entity.PolicyKey(acct, "ANPAB3")): nil} }, true, true},
+		"password policy":       {accountWith(&entity.PasswordPolicy{MinimumLength: 6, UsersMayChange: true}), false, true},
+		"other password policy": {accountWith(&entity.PasswordPolicy{MinimumLength: 6}), false, false},
+		"epoch only":            {func([]any) map[string]any { return map[string]any{string(entity.EpochKey(acct)): &entity.Epoch{}} }, false, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := openStore(t, mem.Config{})

@@ -46,7 +46,11 @@ func change(t *rapid.T) (key string, record any) {
 	name := draw(t, poolNames)
 	switch rapid.IntRange(0, 7).Draw(t, "kind") {
 	case 0:
-		record = &entity.Account{ID: account, Alias: draw(t, poolAliases), CreatedAt: born}
+		a := &entity.Account{ID: account, Alias: draw(t, poolAliases), CreatedAt: born}
+		if n == 1 {
+			a.PasswordPolicy = &entity.PasswordPolicy{MinimumLength: 6, UsersMayChange: true}
+		}
+		record = a
 	case 1, 2:
 		record = &entity.User{ID: "AIDA" + suffix, Account: account, Name: name, Path: "/", CreatedAt: born, Grants: grants(t, true),
 			Groups: subset(t, poolGroups)}

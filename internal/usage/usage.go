@@ -1,4 +1,4 @@
-// Package usage remembers when access keys and roles were last used, and when each principal last tried to use which service
+// Package usage remembers when access keys, roles and passwords were last used, and when each principal last tried to use which service
 // and action.
 //
 // A use is noted in memory, where later uses of the same thing replace earlier ones, and written to the store in batches;
@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/keyenc"
 	"github.com/ostiary-iam/ostiary/internal/store"
 )
 
@@ -95,6 +96,14 @@ func (r *Recorder) Role(account, roleID, service, region string, at time.Time) {
 	r.note(entity.RoleUsageKey(account, roleID), entity.Usage{At: at.UTC().Truncate(time.Second), Service: service, Region: region})
 }
 
+// PasswordPause is the time after a use of a password during which other uses of it are not recorded (S1-273).
+const PasswordPause = 5 * time.Minute
+
+// Password notes a use of the password of a user, or of the root user, whose ID is the account's.
+func (r *Recorder) Password(account, userID string, at time.Time) {
+	r.note(entity.PasswordUsageKey(account, userID), entity.Usage{At: at.UTC().Truncate(time.Second)})
+}
+
 // LastKey returns the last use of a long-term access key; ok is false where none is known.
 func (r *Recorder) LastKey(ctx context.Context, accessKeyID string) (u entity.Usage, ok bool, err error) {
 	return r.last(ctx, entity.KeyUsageKey(accessKeyID))
@@ -103,6 +112,29 @@ func (r *Recorder) LastKey(ctx context.Context, accessKeyID string) (u entity.Us
 // LastRole returns the last use of a role.
 func (r *Recorder) LastRole(ctx context.Context, account, roleID string) (u entity.Usage, ok bool, err error) {
 	return r.last(ctx, entity.RoleUsageKey(account, roleID))
+}
+
+// LastPasswords returns the last uses of the passwords of some users of an account, by user ID. A password that was never
+// used is not in the map.
+func (r *Recorder) LastPasswords(ctx context.Context, account string, userIDs ...string) (map[string]time.Time, error) {
+	last := make(map[string]time.Time, len(userIDs))
+	err := r.store.View(ctx, func(rd store.Reader) error {
+		for _, id := range userIDs {
+			key := entity.PasswordUsageKey(account, id)
+			u, ok, err := stored(rd, key)
+			if err != nil {
+				return err
+			}
+			if u, ok = r.newer(key, u, ok); ok {
+				last[id] = u.At
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return last, nil
 }
 
 func (r *Recorder) shard(key []byte) *shard {
@@ -117,9 +149,19 @@ func (r *Recorder) note(key []byte, u entity.Usage) {
 	switch {
 	case !ok && len(s.pending) >= maxPending:
 		r.meter.UsageDropped()
-	case !ok || !u.At.Before(old.At):
+	case !ok || replaces(key, u, old):
 		s.pending[string(key)] = u
 	}
+}
+
+var passwordPrefix = keyenc.Encode("use", "password")
+
+// replaces reports whether a use is recorded in place of an older one.
+func replaces(key []byte, u, old entity.Usage) bool {
+	if bytes.HasPrefix(key, passwordPrefix) {
+		return u.At.Sub(old.At) >= PasswordPause
+	}
+	return !u.At.Before(old.At)
 }
 
 // Pending is how many things wait to be written.
@@ -193,7 +235,7 @@ func (r *Recorder) newer(key []byte, u entity.Usage, ok bool) (entity.Usage, boo
 	s := r.shard(key)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p, pending := s.pending[string(key)]; pending && (!ok || !p.At.Before(u.At)) {
+	if p, pending := s.pending[string(key)]; pending && (!ok || replaces(key, p, u)) {
 		return p, true
 	}
 	return u, ok
@@ -282,7 +324,7 @@ func (r *Recorder) write(ctx context.Context, s *shard, keys [][]byte) error {
 			}
 			if found {
 				// A record that cannot be read is worth less than the new one, and must not hold up the others.
-				if rec, err := entity.Decode[entity.Usage](old.Value); err == nil && rec.At.After(u.At) {
+				if rec, err := entity.Decode[entity.Usage](old.Value); err == nil && !replaces(k, u, *rec) {
 					continue
 				}
 			}

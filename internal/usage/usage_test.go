@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/mem"
@@ -263,4 +264,37 @@ func TestRun(t *testing.T) {
 		<-ended
 		expect(t, lastKey(t, fresh, "AKIA3"), third)
 	})
+}
+
+// TestPasswords: of several uses within five minutes the first is recorded, in memory and in the store.
+func TestPasswords(t *testing.T) {
+	checklist.Shows(t, "S1-273")
+	s := open(t)
+	r, other := usage.New(usage.Config{Store: s}), usage.New(usage.Config{Store: s})
+	last := func(r *usage.Recorder, want map[string]time.Time) {
+		t.Helper()
+		got, err := r.LastPasswords(t.Context(), "111111111111", "AIDA1", "AIDA2", "111111111111")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("last uses (-want +got):\n%s", diff)
+		}
+	}
+	last(r, map[string]time.Time{})
+	r.Password("111111111111", "AIDA1", noon.Add(300*time.Millisecond))
+	r.Password("222222222222", "AIDA2", noon) // of another account
+	r.Password("111111111111", "AIDA1", noon.Add(usage.PasswordPause-time.Second))
+	last(r, map[string]time.Time{"AIDA1": noon})
+	flush(t, r)
+	last(other, map[string]time.Time{"AIDA1": noon})
+	other.Password("111111111111", "AIDA1", noon.Add(usage.PasswordPause-time.Second))
+	last(other, map[string]time.Time{"AIDA1": noon})
+	flush(t, other)
+	last(r, map[string]time.Time{"AIDA1": noon})
+	r.Password("111111111111", "AIDA1", noon.Add(usage.PasswordPause))
+	r.Password("111111111111", "111111111111", noon) // the root user
+	last(r, map[string]time.Time{"AIDA1": noon.Add(usage.PasswordPause), "111111111111": noon})
+	flush(t, r)
+	last(other, map[string]time.Time{"AIDA1": noon.Add(usage.PasswordPause), "111111111111": noon})
 }

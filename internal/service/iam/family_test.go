@@ -26,6 +26,7 @@ var families = map[string]family{
 	"grants":            {(*world).scene, grantPermissions, grantErrors, cannotOccur},
 	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
 	"mfa devices":       {furnishMFA, mfaPermissions, mfaErrors, mfaCannot},
+	"passwords":         {(*world).passwordScene, passwordPermissions, nil, passwordsCannot},
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
 	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},
 	"SAML providers":    {furnishSAML, samlPermissions, samlErrors, samlCannot},

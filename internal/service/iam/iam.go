@@ -8,6 +8,7 @@ package iam
 import (
 	"context"
 	"maps"
+	"time"
 
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/directory"
@@ -22,6 +23,8 @@ import (
 type Usage interface {
 	LastKey(ctx context.Context, accessKeyID string) (u entity.Usage, ok bool, err error)
 	LastRole(ctx context.Context, account, roleID string) (u entity.Usage, ok bool, err error)
+	// LastPasswords answers by user ID; passwords that were never used are not in the map.
+	LastPasswords(ctx context.Context, account string, userIDs ...string) (map[string]time.Time, error)
 }
 
 // Reports shows what reports are there: a *[report.Maker].
@@ -67,6 +70,7 @@ func rows() map[string]gate.Row {
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
 		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
 		credentialReportRows,
+		loginProfileRows, passwordPolicyRows,
 	} {
 		maps.Copy(all, some)
 	}

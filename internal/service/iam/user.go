@@ -129,8 +129,8 @@ func user(c *gate.Call, name string) (snapshot.User, error) {
 	return u, nil
 }
 
-// listedUser is a user as list calls show it: without tags and boundary (ListUsers, API Reference). There are no passwords
-// yet, so that none was ever used.
+// listedUser is a user as list calls show it: without tags and boundary (ListUsers, API Reference). When the password was last
+// used is for lastPasswords to say.
 func listedUser(u *entity.User) shape.User {
 	return shape.User{Arn: u.ARN(), CreateDate: u.CreatedAt, Path: u.Path, UserId: u.ID, UserName: u.Name}
 }
@@ -149,7 +149,7 @@ func (s *service) CreateUser(ctx context.Context, c *gate.Call, in *shape.Create
 	})
 }
 
-func (s *service) GetUser(_ context.Context, c *gate.Call, in *shape.GetUserRequest) (*shape.GetUserResponse, error) {
+func (s *service) GetUser(ctx context.Context, c *gate.Call, in *shape.GetUserRequest) (*shape.GetUserResponse, error) {
 	account, err := home(c)
 	if err != nil {
 		return nil, err
@@ -160,18 +160,25 @@ func (s *service) GetUser(_ context.Context, c *gate.Call, in *shape.GetUserRequ
 	}
 	if t.Kind == entity.KindAccount {
 		// The root user has no name and no path.
-		return &shape.GetUserResponse{User: shape.User{Arn: entity.RootARN(account.ID), CreateDate: account.CreatedAt, UserId: account.ID}}, nil
+		root := []shape.User{{Arn: entity.RootARN(account.ID), CreateDate: account.CreatedAt, UserId: account.ID}}
+		if err := s.lastPasswords(ctx, account, root, account.Owned); err != nil {
+			return nil, err
+		}
+		return &shape.GetUserResponse{User: root[0]}, nil
 	}
 	u, err := user(c, t.Name)
 	if err != nil {
 		return nil, err
 	}
-	out := listedUser(u.User)
-	out.Tags, out.PermissionsBoundary = shapeTags(u.Tags), s.shapeBoundary(account, u.Grants.Boundary)
-	return &shape.GetUserResponse{User: out}, nil
+	out := []shape.User{listedUser(u.User)}
+	out[0].Tags, out[0].PermissionsBoundary = shapeTags(u.Tags), s.shapeBoundary(account, u.Grants.Boundary)
+	if err := s.lastPasswords(ctx, account, out, u.Owned); err != nil {
+		return nil, err
+	}
+	return &shape.GetUserResponse{User: out[0]}, nil
 }
 
-func (s *service) ListUsers(_ context.Context, c *gate.Call, in *shape.ListUsersRequest) (*shape.ListUsersResponse, error) {
+func (s *service) ListUsers(ctx context.Context, c *gate.Call, in *shape.ListUsersRequest) (*shape.ListUsersResponse, error) {
 	account, err := home(c)
 	if err != nil {
 		return nil, err
@@ -184,8 +191,12 @@ func (s *service) ListUsers(_ context.Context, c *gate.Call, in *shape.ListUsers
 		func(u snapshot.User) bool { return inPath(u.Path, in.PathPrefix) },
 		func(u snapshot.User) string { return entity.FoldName(u.Name) })
 	out := &shape.ListUsersResponse{IsTruncated: truncated(next), Marker: next, Users: make([]shape.User, 0, len(users))}
+	owned := make([]entity.Owned, 0, len(users))
 	for _, u := range users {
-		out.Users = append(out.Users, listedUser(u.User))
+		out.Users, owned = append(out.Users, listedUser(u.User)), append(owned, u.Owned)
+	}
+	if err := s.lastPasswords(ctx, account, out.Users, owned...); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

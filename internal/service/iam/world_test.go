@@ -146,7 +146,11 @@ func newWorld(t testing.TB) *world {
 	}
 	w := &world{t: t, store: s, ring: ring, http: checklist.Answers(t, testenv.HTTPClient())}
 	w.usage = usage.New(usage.Config{Store: s, Now: w.now})
-	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}, Now: w.now})
+	passwords, err := credential.NewHasher(credential.HasherConfig{Cost: credential.PasswordCost{MemoryKiB: 8, Passes: 1, Lanes: 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}, Now: w.now, Passwords: passwords})
 	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
 	w.reports = w.newMaker()
 	ctx, stop := context.WithCancel(context.Background())

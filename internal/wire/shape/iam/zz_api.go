@@ -56,8 +56,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "ChangePassword", NewInput: func() wire.Input { return new(ChangePasswordRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidUserType", "LimitExceeded", "EntityTemporarilyUnmodifiable", "PasswordPolicyViolation", "ServiceFailure"},
-		Unbuilt: "Passwords: waits for password hashing and the sign-in pages.",
+		Errors: []string{"NoSuchEntity", "InvalidUserType", "LimitExceeded", "EntityTemporarilyUnmodifiable", "PasswordPolicyViolation", "ServiceFailure"},
 	},
 	{
 		Name: "CreateAccessKey", NewInput: func() wire.Input { return new(CreateAccessKeyRequest) },
@@ -88,7 +87,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateLoginProfile", NewInput: func() wire.Input { return new(CreateLoginProfileRequest) },
 		NewOutput: func() wire.Output { return new(CreateLoginProfileResponse) },
 		Errors:    []string{"EntityAlreadyExists", "NoSuchEntity", "PasswordPolicyViolation", "LimitExceeded", "ServiceFailure"},
-		Unbuilt:   "Passwords: waits for password hashing and the sign-in pages.",
 	},
 	{
 		Name: "CreateOpenIDConnectProvider", NewInput: func() wire.Input { return new(CreateOpenIDConnectProviderRequest) },
@@ -151,8 +149,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteAccountPasswordPolicy", NewInput: func() wire.Input { return new(DeleteAccountPasswordPolicyRequest) },
-		Errors:  []string{"NoSuchEntity", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Passwords: waits for password hashing and the sign-in pages.",
+		Errors: []string{"NoSuchEntity", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "DeleteGroup", NewInput: func() wire.Input { return new(DeleteGroupRequest) },
@@ -168,8 +165,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteLoginProfile", NewInput: func() wire.Input { return new(DeleteLoginProfileRequest) },
-		Errors:  []string{"EntityTemporarilyUnmodifiable", "NoSuchEntity", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Passwords: waits for password hashing and the sign-in pages.",
+		Errors: []string{"EntityTemporarilyUnmodifiable", "NoSuchEntity", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "DeleteOpenIDConnectProvider", NewInput: func() wire.Input { return new(DeleteOpenIDConnectProviderRequest) },
@@ -323,7 +319,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetAccountPasswordPolicy", NewInput: func() wire.Input { return new(GetAccountPasswordPolicyRequest) },
 		NewOutput: func() wire.Output { return new(GetAccountPasswordPolicyResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Passwords: waits for password hashing and the sign-in pages.",
 	},
 	{
 		Name: "GetAccountProperties", NewInput: func() wire.Input { return new(GetAccountPropertiesRequest) },
@@ -385,7 +380,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetLoginProfile", NewInput: func() wire.Input { return new(GetLoginProfileRequest) },
 		NewOutput: func() wire.Output { return new(GetLoginProfileResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Passwords: waits for password hashing and the sign-in pages.",
 	},
 	{
 		Name: "GetMFADevice", NewInput: func() wire.Input { return new(GetMFADeviceRequest) },
@@ -850,8 +844,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UpdateAccountPasswordPolicy", NewInput: func() wire.Input { return new(UpdateAccountPasswordPolicyRequest) },
-		Errors:  []string{"NoSuchEntity", "MalformedPolicyDocument", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Passwords: waits for password hashing and the sign-in pages.",
+		Errors: []string{"NoSuchEntity", "MalformedPolicyDocument", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "UpdateAssumeRolePolicy", NewInput: func() wire.Input { return new(UpdateAssumeRolePolicyRequest) },
@@ -868,8 +861,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UpdateLoginProfile", NewInput: func() wire.Input { return new(UpdateLoginProfileRequest) },
-		Errors:  []string{"EntityTemporarilyUnmodifiable", "NoSuchEntity", "PasswordPolicyViolation", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Passwords: waits for password hashing and the sign-in pages.",
+		Errors: []string{"EntityTemporarilyUnmodifiable", "NoSuchEntity", "PasswordPolicyViolation", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "UpdateOpenIDConnectProviderThumbprint", NewInput: func() wire.Input { return new(UpdateOpenIDConnectProviderThumbprintRequest) },

@@ -18,10 +18,12 @@ type Service[C any] interface {
 	AttachGroupPolicy(ctx context.Context, c C, in *AttachGroupPolicyRequest) error
 	AttachRolePolicy(ctx context.Context, c C, in *AttachRolePolicyRequest) error
 	AttachUserPolicy(ctx context.Context, c C, in *AttachUserPolicyRequest) error
+	ChangePassword(ctx context.Context, c C, in *ChangePasswordRequest) error
 	CreateAccessKey(ctx context.Context, c C, in *CreateAccessKeyRequest) (*CreateAccessKeyResponse, error)
 	CreateAccountAlias(ctx context.Context, c C, in *CreateAccountAliasRequest) error
 	CreateGroup(ctx context.Context, c C, in *CreateGroupRequest) (*CreateGroupResponse, error)
 	CreateInstanceProfile(ctx context.Context, c C, in *CreateInstanceProfileRequest) (*CreateInstanceProfileResponse, error)
+	CreateLoginProfile(ctx context.Context, c C, in *CreateLoginProfileRequest) (*CreateLoginProfileResponse, error)
 	CreateOpenIDConnectProvider(ctx context.Context, c C, in *CreateOpenIDConnectProviderRequest) (*CreateOpenIDConnectProviderResponse, error)
 	CreatePolicy(ctx context.Context, c C, in *CreatePolicyRequest) (*CreatePolicyResponse, error)
 	CreatePolicyVersion(ctx context.Context, c C, in *CreatePolicyVersionRequest) (*CreatePolicyVersionResponse, error)
@@ -32,9 +34,11 @@ type Service[C any] interface {
 	DeactivateMFADevice(ctx context.Context, c C, in *DeactivateMFADeviceRequest) error
 	DeleteAccessKey(ctx context.Context, c C, in *DeleteAccessKeyRequest) error
 	DeleteAccountAlias(ctx context.Context, c C, in *DeleteAccountAliasRequest) error
+	DeleteAccountPasswordPolicy(ctx context.Context, c C, in *DeleteAccountPasswordPolicyRequest) error
 	DeleteGroup(ctx context.Context, c C, in *DeleteGroupRequest) error
 	DeleteGroupPolicy(ctx context.Context, c C, in *DeleteGroupPolicyRequest) error
 	DeleteInstanceProfile(ctx context.Context, c C, in *DeleteInstanceProfileRequest) error
+	DeleteLoginProfile(ctx context.Context, c C, in *DeleteLoginProfileRequest) error
 	DeleteOpenIDConnectProvider(ctx context.Context, c C, in *DeleteOpenIDConnectProviderRequest) error
 	DeletePolicy(ctx context.Context, c C, in *DeletePolicyRequest) error
 	DeletePolicyVersion(ctx context.Context, c C, in *DeletePolicyVersionRequest) error
@@ -53,11 +57,13 @@ type Service[C any] interface {
 	GenerateCredentialReport(ctx context.Context, c C, in *GenerateCredentialReportRequest) (*GenerateCredentialReportResponse, error)
 	GetAccessKeyLastUsed(ctx context.Context, c C, in *GetAccessKeyLastUsedRequest) (*GetAccessKeyLastUsedResponse, error)
 	GetAccountAuthorizationDetails(ctx context.Context, c C, in *GetAccountAuthorizationDetailsRequest) (*GetAccountAuthorizationDetailsResponse, error)
+	GetAccountPasswordPolicy(ctx context.Context, c C, in *GetAccountPasswordPolicyRequest) (*GetAccountPasswordPolicyResponse, error)
 	GetAccountSummary(ctx context.Context, c C, in *GetAccountSummaryRequest) (*GetAccountSummaryResponse, error)
 	GetCredentialReport(ctx context.Context, c C, in *GetCredentialReportRequest) (*GetCredentialReportResponse, error)
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
 	GetInstanceProfile(ctx context.Context, c C, in *GetInstanceProfileRequest) (*GetInstanceProfileResponse, error)
+	GetLoginProfile(ctx context.Context, c C, in *GetLoginProfileRequest) (*GetLoginProfileResponse, error)
 	GetMFADevice(ctx context.Context, c C, in *GetMFADeviceRequest) (*GetMFADeviceResponse, error)
 	GetOpenIDConnectProvider(ctx context.Context, c C, in *GetOpenIDConnectProviderRequest) (*GetOpenIDConnectProviderResponse, error)
 	GetPolicy(ctx context.Context, c C, in *GetPolicyRequest) (*GetPolicyResponse, error)
@@ -120,8 +126,10 @@ type Service[C any] interface {
 	UntagSAMLProvider(ctx context.Context, c C, in *UntagSAMLProviderRequest) error
 	UntagUser(ctx context.Context, c C, in *UntagUserRequest) error
 	UpdateAccessKey(ctx context.Context, c C, in *UpdateAccessKeyRequest) error
+	UpdateAccountPasswordPolicy(ctx context.Context, c C, in *UpdateAccountPasswordPolicyRequest) error
 	UpdateAssumeRolePolicy(ctx context.Context, c C, in *UpdateAssumeRolePolicyRequest) error
 	UpdateGroup(ctx context.Context, c C, in *UpdateGroupRequest) error
+	UpdateLoginProfile(ctx context.Context, c C, in *UpdateLoginProfileRequest) error
 	UpdateOpenIDConnectProviderThumbprint(ctx context.Context, c C, in *UpdateOpenIDConnectProviderThumbprintRequest) error
 	UpdateRole(ctx context.Context, c C, in *UpdateRoleRequest) (*UpdateRoleResponse, error)
 	UpdateRoleDescription(ctx context.Context, c C, in *UpdateRoleDescriptionRequest) (*UpdateRoleDescriptionResponse, error)
@@ -138,10 +146,12 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"AttachGroupPolicy":                       wire.WithoutOutput(s.AttachGroupPolicy),
 		"AttachRolePolicy":                        wire.WithoutOutput(s.AttachRolePolicy),
 		"AttachUserPolicy":                        wire.WithoutOutput(s.AttachUserPolicy),
+		"ChangePassword":                          wire.WithoutOutput(s.ChangePassword),
 		"CreateAccessKey":                         wire.WithOutput(s.CreateAccessKey),
 		"CreateAccountAlias":                      wire.WithoutOutput(s.CreateAccountAlias),
 		"CreateGroup":                             wire.WithOutput(s.CreateGroup),
 		"CreateInstanceProfile":                   wire.WithOutput(s.CreateInstanceProfile),
+		"CreateLoginProfile":                      wire.WithOutput(s.CreateLoginProfile),
 		"CreateOpenIDConnectProvider":             wire.WithOutput(s.CreateOpenIDConnectProvider),
 		"CreatePolicy":                            wire.WithOutput(s.CreatePolicy),
 		"CreatePolicyVersion":                     wire.WithOutput(s.CreatePolicyVersion),
@@ -152,9 +162,11 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DeactivateMFADevice":                     wire.WithoutOutput(s.DeactivateMFADevice),
 		"DeleteAccessKey":                         wire.WithoutOutput(s.DeleteAccessKey),
 		"DeleteAccountAlias":                      wire.WithoutOutput(s.DeleteAccountAlias),
+		"DeleteAccountPasswordPolicy":             wire.WithoutOutput(s.DeleteAccountPasswordPolicy),
 		"DeleteGroup":                             wire.WithoutOutput(s.DeleteGroup),
 		"DeleteGroupPolicy":                       wire.WithoutOutput(s.DeleteGroupPolicy),
 		"DeleteInstanceProfile":                   wire.WithoutOutput(s.DeleteInstanceProfile),
+		"DeleteLoginProfile":                      wire.WithoutOutput(s.DeleteLoginProfile),
 		"DeleteOpenIDConnectProvider":             wire.WithoutOutput(s.DeleteOpenIDConnectProvider),
 		"DeletePolicy":                            wire.WithoutOutput(s.DeletePolicy),
 		"DeletePolicyVersion":                     wire.WithoutOutput(s.DeletePolicyVersion),
@@ -173,11 +185,13 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GenerateCredentialReport":                wire.WithOutput(s.GenerateCredentialReport),
 		"GetAccessKeyLastUsed":                    wire.WithOutput(s.GetAccessKeyLastUsed),
 		"GetAccountAuthorizationDetails":          wire.WithOutput(s.GetAccountAuthorizationDetails),
+		"GetAccountPasswordPolicy":                wire.WithOutput(s.GetAccountPasswordPolicy),
 		"GetAccountSummary":                       wire.WithOutput(s.GetAccountSummary),
 		"GetCredentialReport":                     wire.WithOutput(s.GetCredentialReport),
 		"GetGroup":                                wire.WithOutput(s.GetGroup),
 		"GetGroupPolicy":                          wire.WithOutput(s.GetGroupPolicy),
 		"GetInstanceProfile":                      wire.WithOutput(s.GetInstanceProfile),
+		"GetLoginProfile":                         wire.WithOutput(s.GetLoginProfile),
 		"GetMFADevice":                            wire.WithOutput(s.GetMFADevice),
 		"GetOpenIDConnectProvider":                wire.WithOutput(s.GetOpenIDConnectProvider),
 		"GetPolicy":                               wire.WithOutput(s.GetPolicy),
@@ -240,8 +254,10 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"UntagSAMLProvider":                       wire.WithoutOutput(s.UntagSAMLProvider),
 		"UntagUser":                               wire.WithoutOutput(s.UntagUser),
 		"UpdateAccessKey":                         wire.WithoutOutput(s.UpdateAccessKey),
+		"UpdateAccountPasswordPolicy":             wire.WithoutOutput(s.UpdateAccountPasswordPolicy),
 		"UpdateAssumeRolePolicy":                  wire.WithoutOutput(s.UpdateAssumeRolePolicy),
 		"UpdateGroup":                             wire.WithoutOutput(s.UpdateGroup),
+		"UpdateLoginProfile":                      wire.WithoutOutput(s.UpdateLoginProfile),
 		"UpdateOpenIDConnectProviderThumbprint":   wire.WithoutOutput(s.UpdateOpenIDConnectProviderThumbprint),
 		"UpdateRole":                              wire.WithOutput(s.UpdateRole),
 		"UpdateRoleDescription":                   wire.WithOutput(s.UpdateRoleDescription),
