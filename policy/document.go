@@ -47,13 +47,15 @@ type Document struct {
 	ID         *Value  // nil when absent
 	Statements []Statement
 
+	list Position // behind the bracket that opens the list of statements; zero when there is one statement and no list
 	// dateAliases accepts the operators DateGreaterThanOrEqual and DateLessThanOrEqual, see Options.
 	dateAliases bool
 }
 
 // Statement is one statement. A zero Pos means that the statement did not come from text.
 type Statement struct {
-	Pos        Position
+	Pos        Position    // of its opening brace
+	End        Position    // behind its closing brace
 	Sid        *Value      // nil when absent
 	Effect     Effect      //
 	Principals *Principals // nil when the statement names nobody

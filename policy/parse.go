@@ -284,6 +284,9 @@ func (p *parser) document(d *Document) error {
 		case "Statement":
 			statements = true
 			at := p.start()
+			if p.dec.PeekKind() == '[' {
+				d.list = p.pos(at + 1)
+			}
 			n, err := p.list(path, func(path string) error {
 				if !strings.HasSuffix(path, "]") {
 					path += "[0]"
@@ -340,6 +343,7 @@ func (p *parser) statement(d *Document, path string) error {
 	if err != nil || !isObject {
 		return err
 	}
+	st.End = p.pos(int(p.dec.InputOffset()))
 	if !seen["Effect"] {
 		p.fail(at, path, "Effect is missing")
 	}

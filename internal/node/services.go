@@ -25,7 +25,7 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 	fetch := outbound.New(out)
 	return []*gate.Service{
 		iam.New(iam.Config{
-			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses, Reports: reports,
+			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses, Reports: reports, Meter: n.metrics,
 			Thumbprint: func(ctx context.Context, url string) (string, error) { return oidc.Thumbprint(ctx, fetch, url) },
 		}),
 		sts.New(sts.Config{Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),

@@ -23,6 +23,7 @@ type family struct {
 
 // families are the operations in groups. A new family is a line here.
 var families = map[string]family{
+	"simulator":         {(*world).scene, simulatorPermissions, simulatorErrors, simulatorCannot},
 	"grants":            {(*world).scene, grantPermissions, grantErrors, cannotOccur},
 	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
 	"mfa devices":       {furnishMFA, mfaPermissions, mfaErrors, mfaCannot},

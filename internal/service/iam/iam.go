@@ -32,12 +32,13 @@ type Reports interface {
 	Credentials(ctx context.Context, account string) (r *entity.CredentialReport, csv []byte, err error)
 }
 
-// Config is what the service needs; all fields but Thumbprint are required.
+// Config is what the service needs; all fields but Meter and Thumbprint are required.
 type Config struct {
 	Directory *directory.Directory
 	Managed   *catalog.Managed
 	Usage     Usage
 	Reports   Reports
+	Meter     Meter // nil counts nothing
 	// Thumbprint asks the OpenID Connect provider with that URL for its certificates and returns the thumbprint to trust. Nil
 	// means that no provider can be reached.
 	Thumbprint func(ctx context.Context, url string) (string, error)
@@ -49,13 +50,17 @@ type service struct {
 	managed *catalog.Managed
 	usage   Usage
 	reports Reports
+	meter   Meter
 
 	thumbprint func(ctx context.Context, url string) (string, error)
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint}
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint, meter: c.Meter}
+	if s.meter == nil {
+		s.meter = noMeter{}
+	}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows(), Resource: resources{},
 		Admit: admit, Source: "iam.amazonaws.com", Region: "us-east-1",
@@ -67,6 +72,7 @@ func New(c Config) *gate.Service {
 func rows() map[string]gate.Row {
 	all := make(map[string]gate.Row)
 	for _, some := range []map[string]gate.Row{
+		simulateRows,
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
 		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
 		credentialReportRows,

@@ -158,7 +158,8 @@ func furnishReference(w *world) (accessKey string) {
 // fill sets every member of an input whose name the rows may read.
 func fill(w *world, input wire.Input, accessKey string) {
 	values := map[string]string{
-		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyArn": w.arn("policy/team/plan"),
+		"PolicySourceArn": w.arn("user/team/target"),
+		"UserName":        "target", "GroupName": "crew", "RoleName": "worker", "PolicyArn": w.arn("policy/team/plan"),
 		"PermissionsBoundary": readOnly, "Path": "/team/", "PathPrefix": "/team/", "PolicyName": "plan", "AccessKeyId": accessKey,
 		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
 		"VirtualMFADeviceName": "phone", "SerialNumber": w.arn("mfa/team/phone"),

@@ -335,13 +335,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetContextKeysForCustomPolicy", NewInput: func() wire.Input { return new(GetContextKeysForCustomPolicyRequest) },
 		NewOutput: func() wire.Output { return new(GetContextKeysForPolicyResponse) },
 		Errors:    []string{"InvalidInput"},
-		Unbuilt:   "Simulation: waits for the policy engine's explanations.",
 	},
 	{
 		Name: "GetContextKeysForPrincipalPolicy", NewInput: func() wire.Input { return new(GetContextKeysForPrincipalPolicyRequest) },
 		NewOutput: func() wire.Output { return new(GetContextKeysForPolicyResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput"},
-		Unbuilt:   "Simulation: waits for the policy engine's explanations.",
 	},
 	{
 		Name: "GetCredentialReport", NewInput: func() wire.Input { return new(GetCredentialReportRequest) },
@@ -763,14 +761,12 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(SimulatePolicyResponse) },
 		Errors:    []string{"InvalidInput", "PolicyEvaluation"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"EvaluationResults"}},
-		Unbuilt:   "Simulation: waits for the policy engine's explanations.",
 	},
 	{
 		Name: "SimulatePrincipalPolicy", NewInput: func() wire.Input { return new(SimulatePrincipalPolicyRequest) },
 		NewOutput: func() wire.Output { return new(SimulatePolicyResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput", "PolicyEvaluation"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"EvaluationResults"}},
-		Unbuilt:   "Simulation: waits for the policy engine's explanations.",
 	},
 	{
 		Name: "TagInstanceProfile", NewInput: func() wire.Input { return new(TagInstanceProfileRequest) },

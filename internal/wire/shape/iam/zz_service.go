@@ -59,6 +59,8 @@ type Service[C any] interface {
 	GetAccountAuthorizationDetails(ctx context.Context, c C, in *GetAccountAuthorizationDetailsRequest) (*GetAccountAuthorizationDetailsResponse, error)
 	GetAccountPasswordPolicy(ctx context.Context, c C, in *GetAccountPasswordPolicyRequest) (*GetAccountPasswordPolicyResponse, error)
 	GetAccountSummary(ctx context.Context, c C, in *GetAccountSummaryRequest) (*GetAccountSummaryResponse, error)
+	GetContextKeysForCustomPolicy(ctx context.Context, c C, in *GetContextKeysForCustomPolicyRequest) (*GetContextKeysForPolicyResponse, error)
+	GetContextKeysForPrincipalPolicy(ctx context.Context, c C, in *GetContextKeysForPrincipalPolicyRequest) (*GetContextKeysForPolicyResponse, error)
 	GetCredentialReport(ctx context.Context, c C, in *GetCredentialReportRequest) (*GetCredentialReportResponse, error)
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
@@ -111,6 +113,8 @@ type Service[C any] interface {
 	RemoveUserFromGroup(ctx context.Context, c C, in *RemoveUserFromGroupRequest) error
 	ResyncMFADevice(ctx context.Context, c C, in *ResyncMFADeviceRequest) error
 	SetDefaultPolicyVersion(ctx context.Context, c C, in *SetDefaultPolicyVersionRequest) error
+	SimulateCustomPolicy(ctx context.Context, c C, in *SimulateCustomPolicyRequest) (*SimulatePolicyResponse, error)
+	SimulatePrincipalPolicy(ctx context.Context, c C, in *SimulatePrincipalPolicyRequest) (*SimulatePolicyResponse, error)
 	TagInstanceProfile(ctx context.Context, c C, in *TagInstanceProfileRequest) error
 	TagMFADevice(ctx context.Context, c C, in *TagMFADeviceRequest) error
 	TagOpenIDConnectProvider(ctx context.Context, c C, in *TagOpenIDConnectProviderRequest) error
@@ -187,6 +191,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetAccountAuthorizationDetails":          wire.WithOutput(s.GetAccountAuthorizationDetails),
 		"GetAccountPasswordPolicy":                wire.WithOutput(s.GetAccountPasswordPolicy),
 		"GetAccountSummary":                       wire.WithOutput(s.GetAccountSummary),
+		"GetContextKeysForCustomPolicy":           wire.WithOutput(s.GetContextKeysForCustomPolicy),
+		"GetContextKeysForPrincipalPolicy":        wire.WithOutput(s.GetContextKeysForPrincipalPolicy),
 		"GetCredentialReport":                     wire.WithOutput(s.GetCredentialReport),
 		"GetGroup":                                wire.WithOutput(s.GetGroup),
 		"GetGroupPolicy":                          wire.WithOutput(s.GetGroupPolicy),
@@ -239,6 +245,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"RemoveUserFromGroup":                     wire.WithoutOutput(s.RemoveUserFromGroup),
 		"ResyncMFADevice":                         wire.WithoutOutput(s.ResyncMFADevice),
 		"SetDefaultPolicyVersion":                 wire.WithoutOutput(s.SetDefaultPolicyVersion),
+		"SimulateCustomPolicy":                    wire.WithOutput(s.SimulateCustomPolicy),
+		"SimulatePrincipalPolicy":                 wire.WithOutput(s.SimulatePrincipalPolicy),
 		"TagInstanceProfile":                      wire.WithoutOutput(s.TagInstanceProfile),
 		"TagMFADevice":                            wire.WithoutOutput(s.TagMFADevice),
 		"TagOpenIDConnectProvider":                wire.WithoutOutput(s.TagOpenIDConnectProvider),
