@@ -242,6 +242,7 @@ func TestNoWayAroundTheGate(t *testing.T) {
 	i.iam("CreateVirtualMFADevice", "VirtualMFADeviceName", "phone")
 	managed := element(i.iam("CreatePolicy", "PolicyName", "managed", "PolicyDocument", document), "Arn")
 	values := map[string]string{
+		"PolicySourceArn": "arn:aws:iam::" + i.account + ":user/target", "PolicyInputList.member.1": document, "ActionNames.member.1": "s3:GetObject",
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyName": "inline", "PolicyDocument": document,
 		"AssumeRolePolicyDocument": trust, "PolicyArn": managed, "PermissionsBoundary": administrator, "VersionId": "v1",
 		"AccessKeyId": key, "InstanceProfileName": "profile", "AccountAlias": "acme", "Status": "Inactive", "RoleArn": role, "RoleSessionName": "session", "Description": "x",
