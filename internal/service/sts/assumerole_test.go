@@ -532,23 +532,3 @@ func TestRevocation(t *testing.T) {
 	_, err := w.iam(static(old)).ListUsers(t.Context(), &sdkiam.ListUsersInput{})
 	denied(t, err, "arn:aws:sts::"+a.id+":assumed-role/worker/session", "iam:ListUsers", a.arn("user/"), "with an explicit deny in an identity-based policy")
 }
-
-// TestCodes: nobody has a device yet.
-func TestCodes(t *testing.T) {
-	w := newWorld(t)
-	a := w.account("a")
-	role := w.role(a, "worker", trusts(a.id))
-	ann := w.user(a, "ann", allow("sts:*", "*"))
-	const unknown = "MultiFactorAuthentication failed, unable to validate MFA code.  Please verify your MFA serial number is valid and associated with this user."
-	const half = "MultiFactorAuthentication failed, must provide both MFA serial number and one time pass code."
-	serial, code := aws.String(a.arn("mfa/ann")), aws.String("123456")
-	for _, test := range []struct {
-		serial, code *string
-		say          string
-	}{{serial, code, unknown}, {serial, nil, half}, {nil, code, half}} {
-		_, err := w.assume(ann, role, func(in *sdk.AssumeRoleInput) { in.SerialNumber, in.TokenCode = test.serial, test.code })
-		refused(t, err, 403, "AccessDenied", test.say)
-		_, err = w.sts(ann).GetSessionToken(t.Context(), &sdk.GetSessionTokenInput{SerialNumber: test.serial, TokenCode: test.code})
-		refused(t, err, 403, "AccessDenied", test.say)
-	}
-}

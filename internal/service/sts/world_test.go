@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	sdkiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
@@ -30,7 +32,7 @@ type world struct {
 	t      *testing.T
 	node   *node.Node
 	url    string
-	offset atomic.Int64 // of the node's clock, in nanoseconds; SDKs sign with the real one
+	offset atomic.Int64 // of the node's clock, in nanoseconds; clients sign by the same
 }
 
 // account is an account with its root user's credentials.
@@ -42,8 +44,7 @@ type account struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t}
-	now := func() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }
-	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: now, MaxStale: 24 * time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: w.now, MaxStale: 24 * time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,14 +74,24 @@ func static(c aws.Credentials) aws.CredentialsProvider {
 	return aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return c, nil })
 }
 
+// now is the time on the node's clock.
+func (w *world) now() time.Time { return time.Now().Add(time.Duration(w.offset.Load())) }
+
+// signer signs by the node's clock.
+type signer struct{ w *world }
+
+func (s signer) SignHTTP(ctx context.Context, c aws.Credentials, r *http.Request, hash, service, region string, at time.Time, opts ...func(*v4.SignerOptions)) error {
+	return v4.NewSigner().SignHTTP(ctx, c, r, hash, service, region, at.Add(time.Duration(s.w.offset.Load())), opts...)
+}
+
 // sts returns an STS client that does not try again.
 func (w *world) sts(c aws.Credentials) *sdk.Client {
-	return sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, HTTPClient: testenv.HTTPClient(), Credentials: static(c)})
+	return sdk.New(sdk.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, HTTPClient: testenv.HTTPClient(), Credentials: static(c), HTTPSignerV4: signer{w}})
 }
 
 // iam returns an IAM client that does not try again.
 func (w *world) iam(p aws.CredentialsProvider) *sdkiam.Client {
-	return sdkiam.New(sdkiam.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, HTTPClient: testenv.HTTPClient(), Credentials: p})
+	return sdkiam.New(sdkiam.Options{Region: "us-east-1", BaseEndpoint: &w.url, Retryer: aws.NopRetryer{}, HTTPClient: testenv.HTTPClient(), Credentials: p, HTTPSignerV4: signer{w}})
 }
 
 // user makes a user with an inline policy of these statements.
