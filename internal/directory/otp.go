@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/credential"
@@ -71,10 +72,11 @@ func (d *Directory) VerifyCode(ctx context.Context, account, owner, serial strin
 			refusal = wrongCode(serial)
 			return nil
 		}
-		now := credential.StepAt(tx.instant)
-		step, ok := credential.FindCode(seed, code, credential.Window{Near: now + used.Drift, Reach: codeReach, After: used.Step})
+		near := credential.StepAt(tx.instant) + steps(used.Drift)
+		step, ok := credential.FindCode(seed, code, credential.Window{Near: near, Reach: codeReach, After: used.Step})
 		if ok {
-			used = &entity.OneTime{Step: step, Drift: step - now}
+			// Slowly: who types slowly is no clock that loses.
+			used = &entity.OneTime{Step: step, Drift: used.Drift + step - near}
 		} else {
 			tx.missed(used)
 			refusal = wrongCode(serial)
@@ -157,7 +159,7 @@ func (d *Directory) verifyPair(ctx context.Context, call string, reach int64, fi
 		used.Step, used.Call = step+1, call
 		tx.put(entity.OneTimeKey(device.Serial), used)
 		proof = &CodeProof{account: device.Account, serial: device.Serial, sealed: device.Sealed,
-			used: entity.OneTime{Step: used.Step, Call: call, Drift: used.Step - now}}
+			used: entity.OneTime{Step: used.Step, Call: call, Drift: (used.Step - now) * quarters}}
 		return nil
 	})
 	switch {
@@ -168,6 +170,12 @@ func (d *Directory) verifyPair(ctx context.Context, call string, reach int64, fi
 	}
 	return proof, nil
 }
+
+// quarters is how finely a drift is kept: see [entity.OneTime].
+const quarters = 4
+
+// steps rounds a drift to whole steps.
+func steps(drift int64) int64 { return int64(math.Floor(float64(drift)/quarters + 0.5)) }
 
 // codes reads what is known of a device's codes, and its seed.
 func (tx *Tx) codes(device *entity.MFADevice) (*entity.OneTime, []byte, error) {

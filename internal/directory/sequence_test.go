@@ -1,15 +1,18 @@
 package directory_test
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/secret"
 )
 
 // drawn is what a random step is made of: few names, so that steps meet.
@@ -95,7 +98,13 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 	"fill profile": func(tx *directory.Tx, d drawn, _ *state) error {
 		return tx.AddRoleToInstanceProfile(d.account, d.name, d.to)
 	},
-	"empty profile": func(tx *directory.Tx, d drawn, _ *state) error {
+	"empty profile": func(tx *directory.Tx, d drawn, s *state) error {
+		for _, it := range s.items { // few are filled: one of those, if there is one
+			p, ok := it.(*entity.InstanceProfile)
+			if ok && p.Role != "" && p.Account == d.account && d.flag {
+				return tx.RemoveRoleFromInstanceProfile(d.account, p.Name, s.roles[p.Role].Name)
+			}
+		}
 		return tx.RemoveRoleFromInstanceProfile(d.account, d.name, d.to)
 	},
 	"tag profile": func(tx *directory.Tx, d drawn, _ *state) error {
@@ -105,6 +114,43 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		return tx.UntagInstanceProfile(d.account, d.name, []string{d.name})
 	},
 	"delete profile": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteInstanceProfile(d.account, d.name) },
+	"create device": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.CreateVirtualMFADevice(d.account, directory.NewVirtualMFA{Name: d.name, Path: d.path, Tags: []entity.Tag{{Key: d.to}}})
+		return err
+	},
+	"delete device": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.DeleteVirtualMFADevice(d.account, anyDevice(d, s))
+	},
+	"deactivate device": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.DeactivateMFADevice(d.owner, anyDevice(d, s))
+	},
+	"tag device": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.TagMFADevice(d.account, anyDevice(d, s), []entity.Tag{{Key: d.name, Value: d.to}})
+	},
+	"untag device": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.UntagMFADevice(d.account, anyDevice(d, s), []string{d.name})
+	},
+	"register security key": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.RegisterFIDODevice(d.owner, directory.NewFIDO{Name: d.to, FIDO: entity.FIDO{CredentialID: []byte(d.name), PublicKey: []byte("k")}})
+		return err
+	},
+	"enable device": func(tx *directory.Tx, d drawn, s *state) error {
+		if s.proof == nil {
+			return fault.New(fault.WrongCode, "Nothing was proved.")
+		}
+		_, err := tx.EnableMFADevice(d.owner, s.proof)
+		return err
+	},
+	"resync device": func(tx *directory.Tx, d drawn, s *state) error {
+		if s.proof == nil {
+			return fault.New(fault.WrongCode, "Nothing was proved.")
+		}
+		return tx.ResyncMFADevice(d.owner, s.proof)
+	},
+	"load token": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.LoadToken("token-000"+d.name, secret.New(rfcSeed))
+	},
+	"remove token": func(tx *directory.Tx, d drawn, _ *state) error { return tx.RemoveToken("token-000" + d.name) },
 	"create policy": func(tx *directory.Tx, d drawn, _ *state) error {
 		_, err := tx.CreatePolicy(d.account, directory.NewPolicy{Name: d.name, Path: d.path, Document: d.document})
 		return err
@@ -295,6 +341,37 @@ func attachedTo(d drawn, s *state) (directory.Target, string) {
 	return d.target, d.arn
 }
 
+// anyDevice picks the serial number of any MFA device.
+func anyDevice(d drawn, s *state) string {
+	var serials []string
+	for _, it := range s.items {
+		if device, ok := it.(*entity.MFADevice); ok {
+			serials = append(serials, device.Serial)
+		}
+	}
+	if slices.Sort(serials); len(serials) == 0 {
+		return "none-none"
+	}
+	return serials[d.number%len(serials)]
+}
+
+// prepare comes before some verbs: the codes of a device are verified in a write of their own.
+var prepare = map[string]func(*world, drawn, *state) (*directory.CodeProof, error){
+	"enable device": func(w *world, d drawn, s *state) (*directory.CodeProof, error) {
+		serial := anyDevice(d, s)
+		if d.flag {
+			serial = "token-000" + d.name
+		}
+		w.now = w.now.Add(time.Hour)
+		return w.dir.VerifyEnabling(context.Background(), "", d.owner, serial, w.code(serial, 0), w.code(serial, 1))
+	},
+	"resync device": func(w *world, d drawn, s *state) (*directory.CodeProof, error) {
+		serial := anyDevice(d, s)
+		w.now = w.now.Add(time.Hour)
+		return w.dir.VerifyResync(context.Background(), "", d.owner, serial, w.code(serial, int64(d.number)), w.code(serial, int64(d.number)+1))
+	},
+}
+
 // anyKey picks an access key of anybody.
 func anyKey(d drawn, s *state) string {
 	ids := slices.Sorted(maps.Keys(s.keys))
@@ -315,6 +392,10 @@ func TestRandomSequences(t *testing.T) {
 			before := w.dump()
 			for range 6 * len(verbs) {
 				verb, d, s := verbs[r.IntN(len(verbs))], draw(r), w.state()
+				if first := prepare[verb]; first != nil {
+					s.proof, _ = first(w, d, s)
+					before = w.dump()
+				}
 				err := w.try(func(tx *directory.Tx) error { return steps[verb](tx, d, s) })
 				after := w.dump()
 				if err == nil {

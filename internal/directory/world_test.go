@@ -236,6 +236,9 @@ type state struct {
 	reports  map[string]*entity.CredentialReport
 	accesses map[string]*entity.AccessReport
 	used     []string // printed keys of the login profiles whose passwords have usage records
+	oneTime  map[string]*entity.OneTime
+	tokens   map[string]*entity.HardwareToken // by folded serial number
+	proof    *directory.CodeProof             // that a step was prepared with
 }
 
 func decoded[T any](t reporter, into map[string]*T, id string, value []byte) {
@@ -252,7 +255,8 @@ func (w *world) state() *state {
 	s := &state{accounts: map[string]*entity.Account{}, users: map[string]*entity.User{}, groups: map[string]*entity.Group{},
 		roles: map[string]*entity.Role{}, policies: map[string]*entity.Policy{}, keys: map[string]*entity.AccessKey{},
 		items: map[string]entity.Item{}, index: map[string]string{},
-		open: map[string]*entity.OpenJobs{}, reports: map[string]*entity.CredentialReport{}, accesses: map[string]*entity.AccessReport{}}
+		open: map[string]*entity.OpenJobs{}, reports: map[string]*entity.CredentialReport{}, accesses: map[string]*entity.AccessReport{},
+		oneTime: map[string]*entity.OneTime{}, tokens: map[string]*entity.HardwareToken{}}
 	err := w.store.View(context.Background(), func(r store.Reader) error {
 		for e, err := range r.Range(nil) {
 			if err != nil {
@@ -294,6 +298,10 @@ func (w *world) state() *state {
 				decoded(w.t, s.reports, id, e.Value)
 			case "job access":
 				decoded(w.t, s.accesses, id, e.Value)
+			case "otp used":
+				decoded(w.t, s.oneTime, id, e.Value)
+			case "otp token":
+				decoded(w.t, s.tokens, id, e.Value)
 			case "use key", "use role":
 				s.usage = append(s.usage, id)
 			case "use password":
@@ -469,6 +477,7 @@ func (w *world) intact() {
 	}
 	w.itemsIntact(s, put, counts)
 	w.jobsIntact(s)
+	w.devicesIntact(s, counts)
 	for id := range s.keys {
 		if !listed[id] {
 			w.t.Errorf("nobody lists the key %s", id)
@@ -532,6 +541,47 @@ func (w *world) itemsIntact(s *state, put func(key []byte, record any), counts m
 		counts[keyenc.Print(entity.CountKey(p.Account, it.Kind()))]++
 		if s.accounts[p.Account] == nil || listed[key] != p.Owner {
 			w.t.Errorf("%s says it is owned by %q and is listed by %q", key, p.Owner, listed[key])
+		}
+	}
+}
+
+// devicesIntact checks MFA devices: a token of the inventory is in the account and with the owner that it says, virtual ones are
+// counted, and uses of codes are of devices or tokens that are there.
+func (w *world) devicesIntact(s *state, counts map[string]int) {
+	w.t.Helper()
+	serials := make(map[string]bool)
+	for _, it := range s.items {
+		d, ok := it.(*entity.MFADevice)
+		if !ok {
+			continue
+		}
+		serials[d.Serial] = true
+		token := s.tokens[entity.FoldName(d.Serial)]
+		switch d.Type {
+		case entity.VirtualMFA:
+			counts[keyenc.Print(entity.CountKey(d.Account, entity.KindVirtualMFA))]++
+		case entity.HardwareMFA:
+			if token == nil || token.Account != d.Account || token.Owner != d.Owner || d.Owner == "" || !bytes.Equal(token.Sealed, d.Sealed) {
+				w.t.Errorf("the device %+v and the token %+v do not agree", d, token)
+			}
+		case entity.FIDOMFA:
+			if d.Owner == "" || d.FIDO == nil {
+				w.t.Errorf("a FIDO device: %+v", d)
+			}
+		}
+		if (d.Owner == "") != d.EnabledAt.IsZero() {
+			w.t.Errorf("%s is %q's, enabled at %v", d.Serial, d.Owner, d.EnabledAt)
+		}
+	}
+	for folded, token := range s.tokens {
+		if folded != entity.FoldName(token.Serial) || token.Account != "" && !serials[token.Serial] {
+			w.t.Errorf("the token %s is %+v", folded, token)
+		}
+		serials[token.Serial] = true
+	}
+	for serial := range s.oneTime {
+		if !serials[serial] {
+			w.t.Errorf("codes of %s, which is gone, are on record", serial)
 		}
 	}
 }

@@ -74,7 +74,7 @@ type FIDO struct {
 // from it, and it changes with every code.
 type OneTime struct {
 	Step     int64     // the latest step of which a code was accepted: codes of this step and of those before it are used up
-	Drift    int64     `json:",omitempty"` // steps that the device's clock was ahead of ours when that code was accepted
+	Drift    int64     `json:",omitempty"` // how far the device's clock is ahead of ours, in quarters of a step
 	Call     string    `json:",omitempty"` // the call whose pair of codes that was: it may ask again
 	Failures int       `json:",omitempty"` // attempts that failed since then
 	FailedAt time.Time `json:",omitzero"`  // the last of them
