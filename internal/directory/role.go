@@ -163,11 +163,16 @@ func (tx *Tx) DeleteRole(account, name string) (err error) {
 	if err := empty(&r.Grants); err != nil {
 		return err
 	}
-	if err := tx.clearBoundary(account, &r.Grants); err != nil {
+	return tx.dropRole(r)
+}
+
+// dropRole takes a role out that nothing refers to.
+func (tx *Tx) dropRole(r *entity.Role) error {
+	if err := tx.clearBoundary(r.Account, &r.Grants); err != nil {
 		return err
 	}
-	tx.txn.Delete(entity.RoleKey(account, r.ID))
-	tx.txn.Delete(entity.RoleUsageKey(account, r.ID))
+	tx.txn.Delete(entity.RoleKey(r.Account, r.ID))
+	tx.txn.Delete(entity.RoleUsageKey(r.Account, r.ID))
 	return tx.delist(roleRef(r))
 }
 

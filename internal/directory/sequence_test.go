@@ -30,13 +30,13 @@ type drawn struct {
 
 func draw(r *rand.Rand) drawn {
 	pick := func(from ...string) string { return from[r.IntN(len(from))] }
-	names := []string{"a", "A", "b"}
+	names := []string{"a", "a", "A", "b"}
 	account := pick(home, home, home, home, home, abroad)
 	own := func(path, name string) string { return entity.PolicyARN(account, path, name) }
 	d := drawn{
 		account: account, other: pick(home, home, abroad, "333333333333"),
-		name: pick(names...), to: pick(names...), path: pick("/", "/", "/p/"),
-		arn:      pick(administrator, readOnly, own("/", "a"), own("/", "b"), own("/p/", "a"), own("/", "none")),
+		name: pick(names...), to: pick(names...), path: pick("/", "/", "/", "/p/"),
+		arn:      pick(administrator, readOnly, own("/", "a"), own("/", "a"), own("/", "b"), own("/p/", "a"), own("/", "none")),
 		document: pick(allowList, allowList, allowGet, allowGet, sized(1500), trustEC2, "{"),
 		number:   1 + r.IntN(6), flag: r.IntN(2) == 0,
 	}
@@ -91,6 +91,23 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		return err
 	},
 	"delete role": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteRole(d.account, d.name) },
+	"create linked": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.CreateServiceLinkedRole(d.account, directory.NewServiceLinkedRole{
+			Service: "x.amazonaws.com", Name: "L" + d.name, Trust: trustEC2, PolicyARN: linkedPolicy})
+		return err
+	},
+	"submit deletion": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.SubmitRoleDeletion(d.account, "l"+d.name)
+		return err
+	},
+	"finish deletion": func(tx *directory.Tx, d drawn, s *state) error {
+		reason := ""
+		if d.flag {
+			reason = "used"
+		}
+		_, err := tx.FinishRoleDeletion(d.account, anyDeletion(d, s), reason, nil)
+		return err
+	},
 	"create profile": func(tx *directory.Tx, d drawn, _ *state) error {
 		_, err := tx.CreateInstanceProfile(d.account, directory.NewInstanceProfile{Name: d.name, Path: d.path, Tags: []entity.Tag{{Key: d.to}}})
 		return err
@@ -163,7 +180,8 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		return tx.SetDefaultVersion(d.account, d.arn, 1+d.number%3)
 	},
 	"delete version": func(tx *directory.Tx, d drawn, s *state) error {
-		return tx.DeletePolicyVersion(d.account, versioned(d, s), 1+d.number%3)
+		arn, number := anyVersion(d, s)
+		return tx.DeletePolicyVersion(d.account, arn, number)
 	},
 	"delete policy": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeletePolicy(d.account, d.arn) },
 	"tag policy": func(tx *directory.Tx, d drawn, _ *state) error {
@@ -302,14 +320,27 @@ func anyPolicy(d drawn, s *state) string {
 	return d.arn
 }
 
-// versioned picks a managed policy that has more than one version, if there is one.
-func versioned(d drawn, s *state) string {
+// anyVersion picks a version of a managed policy, one that is not the default if there is one.
+func anyVersion(d drawn, s *state) (arn string, number int) {
 	for _, id := range slices.Sorted(maps.Keys(s.policies)) {
-		if p := s.policies[id]; p.Account == d.account && len(p.Versions) > 1 {
-			return p.ARN()
+		p := s.policies[id]
+		for _, v := range p.Versions {
+			if p.Account == d.account && v.Number != p.Default {
+				return p.ARN(), v.Number
+			}
 		}
 	}
-	return d.arn
+	return d.arn, 1 + d.number%3
+}
+
+// anyDeletion picks the ID of a deletion task of the account.
+func anyDeletion(d drawn, s *state) string {
+	for _, key := range slices.Sorted(maps.Keys(s.items)) {
+		if t, ok := s.items[key].(*entity.RoleDeletion); ok && t.Account == d.account && !t.Done() {
+			return t.ID
+		}
+	}
+	return "none"
 }
 
 // attachedTo picks somebody with a policy that is attached, if there is one and chance does not want something else.
@@ -324,7 +355,7 @@ func attachedTo(d drawn, s *state) (directory.Target, string) {
 		return d.target, d.arn
 	}
 	for _, id := range slices.Sorted(maps.Keys(s.roles)) {
-		if r := s.roles[id]; len(r.Attached) > 0 {
+		if r := s.roles[id]; len(r.Attached) > 0 && r.ServiceLinked == "" {
 			return directory.OfRole(r.Account, r.Name), arn(r.Attached[0])
 		}
 	}

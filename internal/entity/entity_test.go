@@ -86,6 +86,7 @@ func TestRoundTrip(t *testing.T) {
 	roundTrip[entity.SAMLProvider](t)
 	roundTrip[entity.OIDCProvider](t)
 	roundTrip[entity.InstanceProfile](t)
+	roundTrip[entity.RoleDeletion](t)
 	roundTrip[entity.Epoch](t)
 	roundTrip[entity.Ref](t)
 	roundTrip[entity.NameRef](t)

@@ -38,6 +38,7 @@ const (
 	KindSAMLProvider       Kind = "saml-provider"
 	KindOIDCProvider       Kind = "oidc-provider"
 	KindInstanceProfile    Kind = "instance-profile"
+	KindRoleDeletion       Kind = "role-deletion"
 )
 
 // itemKinds reads the items of each kind.
@@ -51,6 +52,7 @@ var itemKinds = map[Kind]func([]byte) (Item, error){
 	KindSAMLProvider:       decodeItem[SAMLProvider],
 	KindOIDCProvider:       decodeItem[OIDCProvider],
 	KindInstanceProfile:    decodeItem[InstanceProfile],
+	KindRoleDeletion:       decodeItem[RoleDeletion],
 }
 
 func decodeItem[T any, P interface {

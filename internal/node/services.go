@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
+	"github.com/ostiary-iam/ostiary/internal/unlink"
 	"github.com/ostiary-iam/ostiary/internal/usage"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/organizations"
@@ -23,10 +24,16 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 		out.Now = n.cfg.Now
 	}
 	fetch := outbound.New(out)
+	deletions := unlink.New(unlink.Config{
+		Directory: n.directory, Snapshots: n.snapshots, Usage: uses, Now: n.cfg.Now, Rand: n.cfg.Rand, Log: n.cfg.Logger,
+	})
+	n.run("the deletion of service-linked roles", deletions.Run)
 	return []*gate.Service{
 		iam.New(iam.Config{
 			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses, Reports: reports, Meter: n.metrics,
 			Thumbprint: func(ctx context.Context, url string) (string, error) { return oidc.Thumbprint(ctx, fetch, url) },
+
+			RoleDeletion: deletions.Submitted,
 		}),
 		sts.New(sts.Config{Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},

@@ -26,6 +26,7 @@ const (
 const (
 	TypeAPICall       = "AwsApiCall"
 	TypeConsoleSignIn = "AwsConsoleSignin"
+	TypeServiceEvent  = "AwsServiceEvent" // something that a service did of itself
 )
 
 // Hidden stands where a record may not show a value (S2-418).

@@ -31,6 +31,7 @@ var families = map[string]family{
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
 	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},
 	"SAML providers":    {furnishSAML, samlPermissions, samlErrors, samlCannot},
+	"linked roles":      {furnishLinked, linkedPermissions, linkedErrors, linkedCannot},
 }
 
 // sortedPermissions puts the operations in the order of their names, for tables that are made from maps.

@@ -42,6 +42,9 @@ type Config struct {
 	// Thumbprint asks the OpenID Connect provider with that URL for its certificates and returns the thumbprint to trust. Nil
 	// means that no provider can be reached.
 	Thumbprint func(ctx context.Context, url string) (string, error)
+	// RoleDeletion is told of every submitted deletion of a service-linked role. Nil means that whoever works on them finds
+	// them without.
+	RoleDeletion func(account, task string)
 }
 
 // service has the operations as methods.
@@ -53,11 +56,12 @@ type service struct {
 	meter   Meter
 
 	thumbprint func(ctx context.Context, url string) (string, error)
+	submitted  func(account, task string)
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint, meter: c.Meter}
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint, submitted: c.RoleDeletion, meter: c.Meter}
 	if s.meter == nil {
 		s.meter = noMeter{}
 	}
@@ -76,7 +80,7 @@ func rows() map[string]gate.Row {
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
 		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
 		credentialReportRows,
-		loginProfileRows, passwordPolicyRows,
+		loginProfileRows, passwordPolicyRows, serviceLinkedRows,
 	} {
 		maps.Copy(all, some)
 	}

@@ -266,9 +266,15 @@ func TestInstanceProfileLifecycle(t *testing.T) {
 			return err
 		}
 		const inTheWay = "Cannot delete entity, must remove roles from instance profile first."
+		must(w.root.PutRolePolicy(ctx, &sdk.PutRolePolicyInput{RoleName: aws.String("idle"), PolicyName: aws.String("p"), PolicyDocument: &allowNothing}))(t)
+		must(w.root.AttachRolePolicy(ctx, &sdk.AttachRolePolicyInput{RoleName: aws.String("idle"), PolicyArn: aws.String(readOnly)}))(t)
 		refused(t, deleteRole(), 409, "DeleteConflict", inTheWay)
 		refused(t, deleteProfile(), 409, "DeleteConflict", inTheWay)
 		must(w.root.RemoveRoleFromInstanceProfile(ctx, &sdk.RemoveRoleFromInstanceProfileInput{InstanceProfileName: name, RoleName: aws.String("idle")}))(t)
+		refused(t, deleteRole(), 409, "DeleteConflict", "Cannot delete entity, must delete policies first.")
+		must(w.root.DeleteRolePolicy(ctx, &sdk.DeleteRolePolicyInput{RoleName: aws.String("idle"), PolicyName: aws.String("p")}))(t)
+		refused(t, deleteRole(), 409, "DeleteConflict", "Cannot delete entity, must detach all policies first.")
+		must(w.root.DetachRolePolicy(ctx, &sdk.DetachRolePolicyInput{RoleName: aws.String("idle"), PolicyArn: aws.String(readOnly)}))(t)
 		if err := deleteRole(); err != nil {
 			t.Error(err)
 		}

@@ -34,6 +34,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/mem"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
+	"github.com/ostiary-iam/ostiary/internal/unlink"
 	"github.com/ostiary-iam/ostiary/internal/usage"
 )
 
@@ -50,8 +51,10 @@ type world struct {
 	dir      *directory.Directory
 	follower *snapshot.Follower
 	usage    *usage.Recorder
-	reports  *report.Maker // makes reports when it is told to Work
-	clock    atomic.Int64  // how far the clock of the service is ahead of the machine's, in nanoseconds
+	reports  *report.Maker   // makes reports when it is told to Work
+	clock    atomic.Int64    // how far the clock of the service is ahead of the machine's, in nanoseconds
+	unlink   *unlink.Deleter // works when a test says so; what uses roles is in users
+	users    *roleUsers
 	http     aws.HTTPClient
 	changes  atomic.Int64
 
@@ -152,6 +155,11 @@ func newWorld(t testing.TB) *world {
 	}
 	w.dir = directory.New(directory.Config{Store: s, Ring: ring, Managed: managed{catalog.ManagedPolicies()}, Now: w.now, Passwords: passwords})
 	w.follower = snapshot.New(snapshot.Config{Store: s, Managed: catalog.ManagedPolicies()})
+	w.users = new(roleUsers)
+	w.unlink = unlink.New(unlink.Config{
+		Directory: w.dir, Snapshots: w.follower, Usage: w.usage, Now: w.now,
+		Services: map[string]unlink.Service{"elasticache.amazonaws.com": w.users},
+	})
 	w.reports = w.newMaker()
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan struct{})

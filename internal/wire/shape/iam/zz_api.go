@@ -117,7 +117,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateServiceLinkedRole", NewInput: func() wire.Input { return new(CreateServiceLinkedRoleRequest) },
 		NewOutput: func() wire.Output { return new(CreateServiceLinkedRoleResponse) },
 		Errors:    []string{"InvalidInput", "LimitExceeded", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Service-linked roles: waits for services that own such roles.",
 	},
 	{
 		Name: "CreateServiceSpecificCredential", NewInput: func() wire.Input { return new(CreateServiceSpecificCredentialRequest) },
@@ -209,7 +208,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "DeleteServiceLinkedRole", NewInput: func() wire.Input { return new(DeleteServiceLinkedRoleRequest) },
 		NewOutput: func() wire.Output { return new(DeleteServiceLinkedRoleResponse) },
 		Errors:    []string{"NoSuchEntity", "LimitExceeded", "ServiceFailure"},
-		Unbuilt:   "Service-linked roles: waits for services that own such roles.",
 	},
 	{
 		Name: "DeleteServiceSpecificCredential", NewInput: func() wire.Input { return new(DeleteServiceSpecificCredentialRequest) },
@@ -460,7 +458,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetServiceLinkedRoleDeletionStatus", NewInput: func() wire.Input { return new(GetServiceLinkedRoleDeletionStatusRequest) },
 		NewOutput: func() wire.Output { return new(GetServiceLinkedRoleDeletionStatusResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput", "ServiceFailure"},
-		Unbuilt:   "Service-linked roles: waits for services that own such roles.",
 	},
 	{
 		Name: "GetUser", NewInput: func() wire.Input { return new(GetUserRequest) },

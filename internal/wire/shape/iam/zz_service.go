@@ -29,6 +29,7 @@ type Service[C any] interface {
 	CreatePolicyVersion(ctx context.Context, c C, in *CreatePolicyVersionRequest) (*CreatePolicyVersionResponse, error)
 	CreateRole(ctx context.Context, c C, in *CreateRoleRequest) (*CreateRoleResponse, error)
 	CreateSAMLProvider(ctx context.Context, c C, in *CreateSAMLProviderRequest) (*CreateSAMLProviderResponse, error)
+	CreateServiceLinkedRole(ctx context.Context, c C, in *CreateServiceLinkedRoleRequest) (*CreateServiceLinkedRoleResponse, error)
 	CreateUser(ctx context.Context, c C, in *CreateUserRequest) (*CreateUserResponse, error)
 	CreateVirtualMFADevice(ctx context.Context, c C, in *CreateVirtualMFADeviceRequest) (*CreateVirtualMFADeviceResponse, error)
 	DeactivateMFADevice(ctx context.Context, c C, in *DeactivateMFADeviceRequest) error
@@ -46,6 +47,7 @@ type Service[C any] interface {
 	DeleteRolePermissionsBoundary(ctx context.Context, c C, in *DeleteRolePermissionsBoundaryRequest) error
 	DeleteRolePolicy(ctx context.Context, c C, in *DeleteRolePolicyRequest) error
 	DeleteSAMLProvider(ctx context.Context, c C, in *DeleteSAMLProviderRequest) error
+	DeleteServiceLinkedRole(ctx context.Context, c C, in *DeleteServiceLinkedRoleRequest) (*DeleteServiceLinkedRoleResponse, error)
 	DeleteUser(ctx context.Context, c C, in *DeleteUserRequest) error
 	DeleteUserPermissionsBoundary(ctx context.Context, c C, in *DeleteUserPermissionsBoundaryRequest) error
 	DeleteUserPolicy(ctx context.Context, c C, in *DeleteUserPolicyRequest) error
@@ -73,6 +75,7 @@ type Service[C any] interface {
 	GetRole(ctx context.Context, c C, in *GetRoleRequest) (*GetRoleResponse, error)
 	GetRolePolicy(ctx context.Context, c C, in *GetRolePolicyRequest) (*GetRolePolicyResponse, error)
 	GetSAMLProvider(ctx context.Context, c C, in *GetSAMLProviderRequest) (*GetSAMLProviderResponse, error)
+	GetServiceLinkedRoleDeletionStatus(ctx context.Context, c C, in *GetServiceLinkedRoleDeletionStatusRequest) (*GetServiceLinkedRoleDeletionStatusResponse, error)
 	GetUser(ctx context.Context, c C, in *GetUserRequest) (*GetUserResponse, error)
 	GetUserPolicy(ctx context.Context, c C, in *GetUserPolicyRequest) (*GetUserPolicyResponse, error)
 	ListAccessKeys(ctx context.Context, c C, in *ListAccessKeysRequest) (*ListAccessKeysResponse, error)
@@ -161,6 +164,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"CreatePolicyVersion":                     wire.WithOutput(s.CreatePolicyVersion),
 		"CreateRole":                              wire.WithOutput(s.CreateRole),
 		"CreateSAMLProvider":                      wire.WithOutput(s.CreateSAMLProvider),
+		"CreateServiceLinkedRole":                 wire.WithOutput(s.CreateServiceLinkedRole),
 		"CreateUser":                              wire.WithOutput(s.CreateUser),
 		"CreateVirtualMFADevice":                  wire.WithOutput(s.CreateVirtualMFADevice),
 		"DeactivateMFADevice":                     wire.WithoutOutput(s.DeactivateMFADevice),
@@ -178,6 +182,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DeleteRolePermissionsBoundary":           wire.WithoutOutput(s.DeleteRolePermissionsBoundary),
 		"DeleteRolePolicy":                        wire.WithoutOutput(s.DeleteRolePolicy),
 		"DeleteSAMLProvider":                      wire.WithoutOutput(s.DeleteSAMLProvider),
+		"DeleteServiceLinkedRole":                 wire.WithOutput(s.DeleteServiceLinkedRole),
 		"DeleteUser":                              wire.WithoutOutput(s.DeleteUser),
 		"DeleteUserPermissionsBoundary":           wire.WithoutOutput(s.DeleteUserPermissionsBoundary),
 		"DeleteUserPolicy":                        wire.WithoutOutput(s.DeleteUserPolicy),
@@ -205,6 +210,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetRole":                                 wire.WithOutput(s.GetRole),
 		"GetRolePolicy":                           wire.WithOutput(s.GetRolePolicy),
 		"GetSAMLProvider":                         wire.WithOutput(s.GetSAMLProvider),
+		"GetServiceLinkedRoleDeletionStatus":      wire.WithOutput(s.GetServiceLinkedRoleDeletionStatus),
 		"GetUser":                                 wire.WithOutput(s.GetUser),
 		"GetUserPolicy":                           wire.WithOutput(s.GetUserPolicy),
 		"ListAccessKeys":                          wire.WithOutput(s.ListAccessKeys),
