@@ -46,6 +46,7 @@ var forbidden = []struct {
 		because: "metrics have one door"},
 	{from: "...", never: []string{"go.etcd.io/bbolt"}, except: []string{"internal/store/bolt"}, because: "one importer for each storage library"},
 	{from: "...", never: []string{"golang.org/x/crypto/..."}, except: []string{"internal/credential"}, because: "one room hashes passwords"},
+	{from: "...", never: []string{"rsc.io/qr/..."}, except: []string{"internal/credential"}, because: "QR codes have one door"},
 	{from: "...", never: []string{"github.com/BurntSushi/toml"}, except: []string{"internal/config"}, because: "configuration has one door"},
 }
 

@@ -39,12 +39,17 @@ const (
 //	GET  /_ostiary/v1/status     answer: [Status]
 //	GET  /_ostiary/v1/events     ?account=ID&after=POSITION&limit=N, all optional
 //	                             answer: {"Events": [records in CloudTrail's form, oldest first…], "Next": POSITION}
+//	POST /_ostiary/v1/mfa-tokens body: {"SerialNumber", "Seed"} of a hardware MFA token, the seed in base32; answer: {"SerialNumber"}
+//	GET  /_ostiary/v1/mfa-tokens ?after=SERIAL&limit=N, both optional
+//	                             answer: {"Tokens": [Token…], "Next": SERIAL}, in the order of serial numbers; see [Token]
+//	DELETE /_ostiary/v1/mfa-tokens?serialNumber=SERIAL   answer: {"SerialNumber"}
 type Operator struct {
 	// TokenHash returns the SHA-256 of the token; ok is false where there is none, and then nothing is allowed.
 	TokenHash func() (hash [sha256.Size]byte, ok bool)
 	Accounts  Accounts
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
+	Tokens    Tokens
 }
 
 // Accounts makes accounts. Errors are fault errors; their public message is shown.
@@ -109,6 +114,11 @@ func (s *Server) operator() http.Handler {
 	if op.Events != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"events", s.events)
 	}
+	if op.Tokens != nil {
+		mux.HandleFunc("POST "+operatorPrefix+"mfa-tokens", s.loadToken)
+		mux.HandleFunc("GET "+operatorPrefix+"mfa-tokens", s.listTokens)
+		mux.HandleFunc("DELETE "+operatorPrefix+"mfa-tokens", s.removeToken)
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Cache-Control", "no-store")
@@ -170,7 +180,7 @@ func (s *Server) authorized(r *http.Request) bool {
 
 func (s *Server) createAccount(w http.ResponseWriter, r *http.Request) {
 	var in NewAccount
-	if err := decodeBody(w, r, &in); err != nil {
+	if err := decodeBody(w, r, map[string]*string{"Name": &in.Name, "Email": &in.Email, "Alias": &in.Alias}); err != nil {
 		s.fail(w, r, err)
 		return
 	}
@@ -197,27 +207,9 @@ func (s *Server) status(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	q := EventQuery{Limit: DefaultEvents}
-	for name, values := range r.URL.Query() {
-		if len(values) != 1 {
-			s.fail(w, r, fault.New(fault.Invalid, "%s is given more than once.", name))
-			return
-		}
-		switch value := values[0]; name {
-		case "account":
-			q.Account = value
-		case "after":
-			q.After = value
-		case "limit":
-			n, err := strconv.Atoi(value)
-			if err != nil || n < 1 || n > MaxEvents {
-				s.fail(w, r, fault.New(fault.Invalid, "limit must be a number from 1 to %d.", MaxEvents))
-				return
-			}
-			q.Limit = n
-		default:
-			s.fail(w, r, fault.New(fault.Invalid, "There is no parameter %q.", name))
-			return
-		}
+	if err := decodeQuery(r, map[string]*string{"account": &q.Account, "after": &q.After}, &q.Limit, MaxEvents); err != nil {
+		s.fail(w, r, err)
+		return
 	}
 	page, err := s.cfg.Operator.Events(r.Context(), q)
 	if err != nil {
@@ -230,9 +222,33 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	answer(w, page)
 }
 
-// decodeBody reads a JSON object strictly: names as they are spelled, each at most once, nothing behind it. No body leaves v
-// as it is.
-func decodeBody(w http.ResponseWriter, r *http.Request, v *NewAccount) error {
+// decodeQuery reads parameters of a request's URL strictly, each at most once, and the parameter limit, from 1 to most; a nil
+// limit is no parameter.
+func decodeQuery(r *http.Request, fields map[string]*string, limit *int, most int) error {
+	for name, values := range r.URL.Query() {
+		if len(values) != 1 {
+			return fault.New(fault.Invalid, "%s is given more than once.", name)
+		}
+		field, ok := fields[name]
+		switch {
+		case ok:
+			*field = values[0]
+		case name == "limit" && limit != nil:
+			n, err := strconv.Atoi(values[0])
+			if err != nil || n < 1 || n > most {
+				return fault.New(fault.Invalid, "limit must be a number from 1 to %d.", most)
+			}
+			*limit = n
+		default:
+			return fault.New(fault.Invalid, "There is no parameter %q.", name)
+		}
+	}
+	return nil
+}
+
+// decodeBody reads a JSON object of strings strictly: names as they are spelled, each at most once, nothing behind it. No body
+// leaves the fields as they are. It takes the fields that it has read out of the map.
+func decodeBody(w http.ResponseWriter, r *http.Request, fields map[string]*string) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOperatorBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -248,7 +264,6 @@ func decodeBody(w http.ResponseWriter, r *http.Request, v *NewAccount) error {
 	if first, err := dec.Token(); err != nil || first != json.Delim('{') {
 		return malformed
 	}
-	fields := map[string]*string{"Name": &v.Name, "Email": &v.Email, "Alias": &v.Alias}
 	for dec.More() {
 		token, err := dec.Token()
 		if err != nil {

@@ -2,6 +2,8 @@ package sts_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -579,5 +581,83 @@ func TestSelfServiceMFA(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// operator asks the operator API and returns status and answer.
+func (w *world) operator(method, path, body string) (int, string) {
+	w.t.Helper()
+	r, err := http.NewRequestWithContext(w.t.Context(), method, w.url+"/_ostiary/v1/"+path, strings.NewReader(body))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+w.node.OperatorToken().Reveal())
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return res.StatusCode, string(text)
+}
+
+// TestHardwareToken: from the operator's inventory to a session, and back.
+func TestHardwareToken(t *testing.T) {
+	w := newWorld(t)
+	a := w.account("a")
+	ctx, root := t.Context(), w.iam(static(a.root))
+	ann := w.user(a, "ann")
+	const seed = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+	raw, err := credential.ParseSeed(secret.New(seed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &device{w, "GAHT12345678", raw}
+	enable := func() error {
+		_, err := root.EnableMFADevice(ctx, &sdkiam.EnableMFADeviceInput{UserName: aws.String("ann"), SerialNumber: &d.serial, AuthenticationCode1: d.code(-1), AuthenticationCode2: d.code(0)})
+		return err
+	}
+	checklist.Shows(t, "S1-227", "S1-228", "S1-229")
+	refused(t, enable(), 404, "NoSuchEntity", "VirtualMFADevice with serial number GAHT12345678 does not exist.")
+	if status, text := w.operator("POST", "mfa-tokens", `{"SerialNumber":"GAHT12345678","Seed":"`+seed+`"}`); status != 200 || strings.Contains(text, seed) {
+		t.Fatalf("loading answers %d %s", status, text)
+	}
+	if err := enable(); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.may(w.authenticated(ann, d)); got != "" { // reaches IAM, and has no permission there
+		t.Errorf("may list %q", got)
+	}
+	if status, text := w.operator("GET", "mfa-tokens", ""); status != 200 || !strings.Contains(text, `"AccountId":"`+a.id+`"`) || strings.Contains(text, seed) {
+		t.Errorf("the list answers %d %s", status, text)
+	}
+	if status, text := w.operator("DELETE", "mfa-tokens?serialNumber=GAHT12345678", ""); status != 409 {
+		t.Errorf("removing what is in use answers %d %s", status, text)
+	}
+	if _, err := root.DeactivateMFADevice(ctx, &sdkiam.DeactivateMFADeviceInput{UserName: aws.String("ann"), SerialNumber: &d.serial}); err != nil {
+		t.Fatal(err)
+	}
+	if status, text := w.operator("DELETE", "mfa-tokens?serialNumber=GAHT12345678", ""); status != 200 {
+		t.Errorf("removing answers %d %s", status, text)
+	}
+	events, err := w.node.Events(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range events {
+		text := string(e.Append(nil))
+		if strings.Contains(text, seed) {
+			t.Errorf("the seed is on record: %s", text)
+		}
+		if e.Source == "operator.ostiary" && string(e.RequestParameters) == `{"serialNumber":"GAHT12345678"}` {
+			names = append(names, e.Name)
+		}
+	}
+	if got := strings.Join(names, " "); got != "LoadMFAToken RemoveMFAToken" {
+		t.Errorf("the operator's events are %q", got)
 	}
 }
