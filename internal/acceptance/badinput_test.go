@@ -56,7 +56,6 @@ func badRequests() []badRequest {
 		{name: "another service's version", body: "Action=CreateUser&Version=2011-06-15&UserName=evil", status: 400, code: "InvalidAction", says: "2011-06-15"},
 		{name: "action twice", body: create + "&Action=DeleteUser", status: 400, code: "MalformedInput"},
 		{name: "version twice", body: create + "&Version=2010-05-08", status: 400, code: "MalformedInput"},
-		{name: "an operation that is not built", body: "Action=CreateLoginProfile&Version=2010-05-08&UserName=evil&Password=x", status: 501, code: "NotImplemented", says: "CreateLoginProfile"},
 
 		// Forms.
 		{name: "parameter twice", body: create + "&UserName=other", status: 400, code: "MalformedInput"},

@@ -25,10 +25,11 @@ import (
 	"time"
 )
 
-// Limits of every connection. MaxBody is what the AWS APIs accept; the handler that reads a longer body gets an
-// *http.MaxBytesError and answers it in the protocol of the request.
+// Limits of every connection. MaxBody is the most that any operation of the AWS APIs accepts, a SAML metadata document in a
+// form; the API's handler holds nearly all of them to less. When it reads more it gets an *http.MaxBytesError and answers that in
+// the protocol of the request.
 const (
-	MaxBody    = 1 << 20
+	MaxBody    = 32 << 20
 	MaxHeaders = 64 << 10 // presigned requests carry everything in the first line
 
 	headerTimeout = 10 * time.Second
