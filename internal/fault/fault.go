@@ -67,6 +67,16 @@ const (
 	ExpiredIdentityToken // the token or assertion is past its time
 	Unreachable          // the identity provider cannot be reached, or does not answer as it should
 
+	// Keys and certificates that callers bring.
+	MalformedCertificate // a certificate, chain or private key that cannot be read or does not hold together
+	InvalidCertificate   // a certificate that is not valid now
+	DuplicateCertificate // a certificate that somebody else has
+	KeyPairMismatch      // a private key that is not the certificate's
+	InvalidPublicKey     // a public key that is damaged or of a kind or size that is not accepted
+	DuplicatePublicKey   // a public key that its owner has already
+	UnknownEncoding      // a public key in an encoding that is not accepted
+	UnsupportedService   // a service that the request is not meant for
+
 	// The machine.
 	Throttled   // too many requests
 	Unavailable // a part that is needed cannot be reached; try again
@@ -90,6 +100,9 @@ var kindNames = [kindCount]string{
 	PackedPolicyTooLarge: "packed policy too large", RegionDisabled: "region disabled", RejectedClaim: "rejected claim",
 	InvalidIdentityToken: "invalid identity token", InvalidMessage: "invalid message",
 	ExpiredIdentityToken: "expired identity token", Unreachable: "identity provider unreachable",
+	MalformedCertificate: "malformed certificate", InvalidCertificate: "invalid certificate", DuplicateCertificate: "duplicate certificate",
+	KeyPairMismatch: "key pair mismatch", InvalidPublicKey: "invalid public key", DuplicatePublicKey: "duplicate public key",
+	UnknownEncoding: "unknown encoding", UnsupportedService: "unsupported service",
 	Throttled: "throttled", Unavailable: "unavailable", Stale: "stale",
 }
 
