@@ -1,5 +1,5 @@
-// Package credential makes what IAM hands out (access key IDs, secret access keys and unique IDs), and hashes passwords; see
-// [Hasher].
+// Package credential makes what IAM hands out (access key IDs, secret access keys, unique IDs, and the passwords and API keys of
+// service-specific credentials), and hashes passwords; see [Hasher].
 //
 // An access key ID is a prefix of four letters and 16 characters of base32, 80 bits:
 //

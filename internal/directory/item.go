@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/fault"
 )
 
 // Items of all kinds are entered, found and taken out here, so that the indexes, the counts and the lists of their owners hold
@@ -156,4 +157,29 @@ func (tx *Tx) owner(t Target) (*owner, error) {
 		return nil, err
 	}
 	return &owner{u.ID, &u.Owned, func() { tx.put(entity.UserKey(u.Account, u.ID), u) }}, nil
+}
+
+// ownItem finds an item among those of its owner: one of somebody else does not exist here. missing is AWS's sentence for that.
+func ownItem[T any, P interface {
+	*T
+	entity.Item
+}](tx *Tx, t Target, id string, missing func(id string) string) (*owner, P, error) {
+	o, err := tx.owner(t)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !slices.Contains((*o.owned)[P(nil).Kind()], id) {
+		return nil, nil, &fault.Error{Kind: fault.NotFound, Subject: id, Message: missing(id)}
+	}
+	it, err := itemByID[T, P](tx, t.Account, id)
+	return o, it, err
+}
+
+// removeOwned takes an item out of its owner's list and out of the store.
+func (tx *Tx) removeOwned(o *owner, it entity.Item) error {
+	if err := disown(o.owned, it); err != nil {
+		return err
+	}
+	o.save()
+	return tx.dropItem(it)
 }

@@ -85,7 +85,7 @@ var quotas = map[string]quota{
 	VirtualMFADevicesQuota:    {as: UsersQuota, limit: "VirtualMFADevicesPerAccount"},
 
 	SSHPublicKeysPerUserQuota:              {standard: 5, limit: "SSHPublicKeysPerUser"},
-	SigningCertificatesPerUserQuota:        {standard: 2, limit: "SigningCertificatesPerUser"},
+	SigningCertificatesPerUserQuota:        {standard: 2, limit: "CertificatesPerUser"},
 	ServiceSpecificCredentialsPerUserQuota: {standard: 2, limit: "ServiceSpecificCredentialsPerUser"}, // for each service
 	ServerCertificatesQuota:                {standard: 20, limit: "ServerCertificatesPerAccount"},
 

@@ -8,8 +8,8 @@ type SSHKey struct {
 	Account     string
 	User        string // user ID
 	UploadedAt  time.Time
-	Body        string // in OpenSSH's form, as decoded and written again
-	Fingerprint string // MD5 over the key's PKIX form, in pairs of hexadecimal digits with colons
+	Body        string // in OpenSSH's form, without a comment, as package sshkey writes it
+	Fingerprint string // as package sshkey makes it
 	Inactive    bool   `json:",omitempty"`
 }
 
@@ -23,7 +23,7 @@ func (k *SSHKey) Place() Place {
 
 // SigningCertificate is a user's X.509 certificate for signed requests to older services.
 type SigningCertificate struct {
-	ID         string // of 32 letters and digits, as AWS's
+	ID         string // made of the certificate, so that an account has no certificate twice
 	Account    string
 	User       string // user ID; the account ID for the root user
 	UploadedAt time.Time
@@ -45,11 +45,10 @@ type ServiceCredential struct {
 	Account   string
 	User      string // user ID
 	Service   string // codecommit.amazonaws.com
-	UserName  string `json:",omitempty"` // what the service asks for beside the secret
-	Alias     string `json:",omitempty"` // the name of an API key
+	Alias     string // whose it is to the service: the user name beside the password, or the public part of an API key
 	CreatedAt time.Time
 	ExpiresAt time.Time `json:",omitzero"`
-	Hash      string    // of the secret, which is shown once
+	Sealed    []byte    // the digest of the secret, which is shown once, sealed for seal.ServiceSecret with ID as the associated data
 	Inactive  bool      `json:",omitempty"`
 }
 
@@ -58,8 +57,12 @@ func (*ServiceCredential) Kind() Kind { return KindServiceCredential }
 
 // Place implements Item.
 func (c *ServiceCredential) Place() Place {
-	return Place{Account: c.Account, ID: c.ID, Name: c.ID, Owner: c.User, Unique: true}
+	return Place{Account: c.Account, ID: c.ID, Name: ServiceCredentialName(c.Service, c.Alias), Owner: c.User, Unique: true}
 }
+
+// ServiceCredentialName is the name of the credential by which a service knows an alias: an alias is unique in the account and
+// service.
+func ServiceCredentialName(service, alias string) string { return service + " " + alias }
 
 // ServerCertificate is an account's TLS certificate with its private key.
 type ServerCertificate struct {
@@ -69,10 +72,11 @@ type ServerCertificate struct {
 	Path       string
 	UploadedAt time.Time
 	ExpiresAt  time.Time
-	Body       string // PEM
-	Chain      string `json:",omitempty"` // PEM
-	Sealed     []byte // the private key in PEM, sealed for seal.PrivateKey with ID as the associated data
-	Tags       []Tag  `json:",omitempty"`
+	Body       string   // PEM
+	Chain      string   `json:",omitempty"` // PEM
+	Sealed     []byte   // the private key in PEM, sealed for seal.PrivateKey with ID as the associated data
+	UsedBy     []string `json:",omitempty"` // ARNs of the resources that use it, in order
+	Tags       []Tag    `json:",omitempty"`
 }
 
 // Kind implements Item.

@@ -39,7 +39,8 @@ const (
 	SessionToken
 	TOTPSeed
 	PrivateKey
-	Message // texts that callers carry back: encoded authorization messages, pagination markers
+	Message       // texts that callers carry back: encoded authorization messages, pagination markers
+	ServiceSecret // digests of the secrets of service-specific credentials
 
 	purposeCount
 )
@@ -47,7 +48,7 @@ const (
 // labels go into the derivation of keys: they are part of the stored form and never change.
 var labels = [purposeCount]string{
 	AccessKeySecret: "access-key-secret", SessionToken: "session-token", TOTPSeed: "totp-seed",
-	PrivateKey: "private-key", Message: "message",
+	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret",
 }
 
 // String names the purpose.
