@@ -89,7 +89,12 @@ func (c *ServerCertificate) Place() Place {
 
 // ARN of c.
 func (c *ServerCertificate) ARN() string {
-	return iamARN(c.Account, string(KindServerCertificate), c.Path, c.Name)
+	return ServerCertificateARN(c.Account, c.Path, c.Name)
+}
+
+// ServerCertificateARN is the ARN of a server certificate (S4-225).
+func ServerCertificateARN(account, path, name string) string {
+	return iamARN(account, string(KindServerCertificate), path, name)
 }
 
 // Labels are the tags of c.

@@ -24,6 +24,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
@@ -238,11 +239,20 @@ func TestNoWayAroundTheGate(t *testing.T) {
 	role := element(i.iam("CreateRole", "RoleName", "worker", "AssumeRolePolicyDocument", trust), "Arn")
 	idp := samltest.New("https://idp.example.com")
 	provider := element(i.iam("CreateSAMLProvider", "Name", "corp", "SAMLMetadataDocument", idp.Metadata()), "SAMLProviderArn")
+	other := testenv.Issue(t, testenv.CertificateOf{Name: "other"})
+	i.iam("UploadServerCertificate", "ServerCertificateName", "site", "CertificateBody", other.Body, "PrivateKey", other.PEM)
 	i.iam("CreateInstanceProfile", "InstanceProfileName", "profile")
 	i.iam("CreateVirtualMFADevice", "VirtualMFADeviceName", "phone")
 	managed := element(i.iam("CreatePolicy", "PolicyName", "managed", "PolicyDocument", document), "Arn")
+	key1, own := testenv.SSHKey(t, 2048), testenv.Issue(t, testenv.CertificateOf{Name: "own"})
+	site := testenv.Issue(t, testenv.CertificateOf{Name: "site"})
+	sshKey := element(i.iam("UploadSSHPublicKey", "UserName", "target", "SSHPublicKeyBody", testenv.SSHKey(t, 2048)), "SSHPublicKeyId")
+	signing := element(i.iam("UploadSigningCertificate", "UserName", "target", "CertificateBody", site.Body), "CertificateId")
+	gitKey := element(i.iam("CreateServiceSpecificCredential", "UserName", "target", "ServiceName", "codecommit.amazonaws.com"), "ServiceSpecificCredentialId")
 	values := map[string]string{
 		"PolicySourceArn": "arn:aws:iam::" + i.account + ":user/target", "PolicyInputList.member.1": document, "ActionNames.member.1": "s3:GetObject",
+		"SSHPublicKeyBody": key1, "SSHPublicKeyId": sshKey, "Encoding": "PEM", "CertificateBody": own.Body, "CertificateId": signing,
+		"PrivateKey": own.PEM, "ServerCertificateName": "site", "ServiceName": "codecommit.amazonaws.com", "ServiceSpecificCredentialId": gitKey,
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyName": "inline", "PolicyDocument": document,
 		"AssumeRolePolicyDocument": trust, "PolicyArn": managed, "PermissionsBoundary": administrator, "VersionId": "v1",
 		"AccessKeyId": key, "InstanceProfileName": "profile", "AWSServiceName": "elasticache.amazonaws.com",

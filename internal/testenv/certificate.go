@@ -7,6 +7,8 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/pem"
 	"math/big"
 	"testing"
@@ -79,4 +81,20 @@ func Issue(t testing.TB, of CertificateOf) *Certificate {
 // PEM is one block.
 func PEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+// SSHKey makes the public half of an RSA key in SSH's encoding, with a comment; nobody has its private half.
+func SSHKey(t testing.TB, bits int) string {
+	t.Helper()
+	n, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), uint(bits-1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.SetBit(n, bits-1, 1)
+	n.SetBit(n, 0, 1)
+	var wire []byte
+	for _, field := range [][]byte{[]byte("ssh-rsa"), {1, 0, 1}, append([]byte{0}, n.Bytes()...)} {
+		wire = append(binary.BigEndian.AppendUint32(wire, uint32(len(field))), field...)
+	}
+	return "ssh-rsa " + base64.StdEncoding.EncodeToString(wire) + " somebody@example.com\n"
 }

@@ -32,6 +32,11 @@ var families = map[string]family{
 	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},
 	"SAML providers":    {furnishSAML, samlPermissions, samlErrors, samlCannot},
 	"linked roles":      {furnishLinked, linkedPermissions, linkedErrors, linkedCannot},
+
+	"SSH public keys":              {furnishKeys, sshKeyPermissions, sshKeyErrors, sshKeysCannot},
+	"signing certificates":         {furnishKeys, signingPermissions, signingErrors, signingCannot},
+	"server certificates":          {furnishKeys, serverCertificatePermissions, serverCertificateErrors, serverCertificatesCannot},
+	"service-specific credentials": {furnishKeys, serviceCredentialPermissions, serviceCredentialErrors, nil},
 }
 
 // sortedPermissions puts the operations in the order of their names, for tables that are made from maps.

@@ -259,4 +259,6 @@ var status = map[string]int{
 	"PolicyNotAttachable": 400, "InvalidInput": 400, "MalformedPolicyDocument": 400, "ValidationError": 400,
 	"OpenIdIdpCommunicationError": 400,
 	"InvalidAuthenticationCode":   403, "EntityTemporarilyUnmodifiable": 409,
+	"MalformedCertificate": 400, "InvalidCertificate": 400, "DuplicateCertificate": 409, "KeyPairMismatch": 400,
+	"InvalidPublicKey": 400, "DuplicateSSHPublicKey": 400, "UnrecognizedPublicKeyEncoding": 400, "NotSupportedService": 404,
 }

@@ -81,6 +81,7 @@ func rows() map[string]gate.Row {
 		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
 		credentialReportRows,
 		loginProfileRows, passwordPolicyRows, serviceLinkedRows,
+		sshPublicKeyRows, signingCertificateRows, serverCertificateRows, serviceCredentialRows,
 	} {
 		maps.Copy(all, some)
 	}

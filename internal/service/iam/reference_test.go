@@ -15,6 +15,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/checklist"
+	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/wire"
@@ -46,13 +47,15 @@ var (
 	// referenceOmits: the reference names no resource for these; AWS's denials name all entities under the path prefix, and
 	// policies may.
 	referenceOmits = map[string]string{"ListUsers": "user", "ListGroups": "group", "ListRoles": "role",
-		"ListInstanceProfiles": "instance-profile", "ListOpenIDConnectProviders": "oidc-provider"}
+		"ListInstanceProfiles": "instance-profile", "ListOpenIDConnectProviders": "oidc-provider",
+		"ListServerCertificates": "server-certificate"}
 	// alsoAsks: actions that an operation needs beside its own.
 	alsoAsks = map[string][]string{"CreateUser": {"TagUser"}, "CreateRole": {"TagRole"}, "CreatePolicy": {"TagPolicy"},
 		"CreateInstanceProfile": {"TagInstanceProfile"}, "AddRoleToInstanceProfile": {"PassRole"},
 		"CreateOpenIDConnectProvider": {"TagOpenIDConnectProvider"},
 		"CreateVirtualMFADevice":      {"TagMFADevice"},
-		"CreateSAMLProvider":          {"TagSAMLProvider"}}
+		"CreateSAMLProvider":          {"TagSAMLProvider"},
+		"UploadServerCertificate":     {"TagServerCertificate"}}
 	// alsoSet: keys that AWS's own examples need where the reference has none (S5-146).
 	alsoSet = map[string][]string{"GetServiceLinkedRoleDeletionStatus": {"iam:AWSServiceName"}}
 	// neverSet: keys of role templates, which nobody has, and of what a passed role will be associated with, which none of the
@@ -126,6 +129,7 @@ func TestTagKeysAgainstReference(t *testing.T) {
 		"user": "user/team/target", "role": "role/team/worker", "policy": "policy/team/plan", "group": "group/team/crew",
 		"instance-profile": "instance-profile/team/web", "oidc-provider": "oidc-provider/idp.example/team",
 		"mfa": "mfa/team/phone",
+		"server-certificate": "server-certificate/team/site",
 	} {
 		f, ok := service.Resource.Facts(w.follower.Current(), w.arn(resource))
 		if !ok {
@@ -154,6 +158,7 @@ func furnishReference(w *world) (accessKey string) {
 	w.t.Helper()
 	furnishOIDC(w)
 	furnishDevices(w)
+	addKeys(w)
 	out := must(w.root.CreateAccessKey(w.t.Context(), &sdk.CreateAccessKeyInput{UserName: aws.String("target")}))(w.t)
 	return *out.AccessKey.AccessKeyId
 }
@@ -168,6 +173,8 @@ func fill(w *world, input wire.Input, accessKey string) {
 		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
 		"VirtualMFADeviceName": "phone", "SerialNumber": w.arn("mfa/team/phone"),
 		"Name": "corp", "SAMLProviderArn": w.arn("saml-provider/corp"),
+		"ServerCertificateName": "site", "ServiceName": codeCommit,
+		"ServiceSpecificCredentialId": w.owned("target", entity.KindServiceCredential),
 	}
 	v := reflect.ValueOf(input).Elem()
 	for i := range v.NumField() {
@@ -178,6 +185,8 @@ func fill(w *world, input wire.Input, accessKey string) {
 			field.SetString(value)
 		case ok && field.Kind() == reflect.Pointer:
 			field.Set(reflect.ValueOf(&value))
+		case name == "CredentialAgeDays":
+			field.Set(reflect.ValueOf(new(30)))
 		case name == "Tags":
 			tags := reflect.MakeSlice(field.Type(), 1, 1)
 			tags.Index(0).FieldByName("Key").SetString("k")

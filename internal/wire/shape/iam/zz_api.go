@@ -122,7 +122,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateServiceSpecificCredential", NewInput: func() wire.Input { return new(CreateServiceSpecificCredentialRequest) },
 		NewOutput: func() wire.Output { return new(CreateServiceSpecificCredentialResponse) },
 		Errors:    []string{"LimitExceeded", "NoSuchEntity", "NotSupportedService"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "CreateUser", NewInput: func() wire.Input { return new(CreateUserRequest) },
@@ -196,13 +195,11 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteSSHPublicKey", NewInput: func() wire.Input { return new(DeleteSSHPublicKeyRequest) },
-		Errors:  []string{"NoSuchEntity"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity"},
 	},
 	{
 		Name: "DeleteServerCertificate", NewInput: func() wire.Input { return new(DeleteServerCertificateRequest) },
-		Errors:  []string{"NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "DeleteConflict", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "DeleteServiceLinkedRole", NewInput: func() wire.Input { return new(DeleteServiceLinkedRoleRequest) },
@@ -211,13 +208,11 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteServiceSpecificCredential", NewInput: func() wire.Input { return new(DeleteServiceSpecificCredentialRequest) },
-		Errors:  []string{"NoSuchEntity"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity"},
 	},
 	{
 		Name: "DeleteSigningCertificate", NewInput: func() wire.Input { return new(DeleteSigningCertificateRequest) },
-		Errors:  []string{"NoSuchEntity", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "DeleteUser", NewInput: func() wire.Input { return new(DeleteUserRequest) },
@@ -434,13 +429,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetSSHPublicKey", NewInput: func() wire.Input { return new(GetSSHPublicKeyRequest) },
 		NewOutput: func() wire.Output { return new(GetSSHPublicKeyResponse) },
 		Errors:    []string{"NoSuchEntity", "UnrecognizedPublicKeyEncoding"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "GetServerCertificate", NewInput: func() wire.Input { return new(GetServerCertificateRequest) },
 		NewOutput: func() wire.Output { return new(GetServerCertificateResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "GetServiceLastAccessedDetails", NewInput: func() wire.Input { return new(GetServiceLastAccessedDetailsRequest) },
@@ -634,34 +627,29 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(ListSSHPublicKeysResponse) },
 		Errors:    []string{"NoSuchEntity"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"SSHPublicKeys"}},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "ListServerCertificateTags", NewInput: func() wire.Input { return new(ListServerCertificateTagsRequest) },
 		NewOutput: func() wire.Output { return new(ListServerCertificateTagsResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"Tags"}},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "ListServerCertificates", NewInput: func() wire.Input { return new(ListServerCertificatesRequest) },
 		NewOutput: func() wire.Output { return new(ListServerCertificatesResponse) },
 		Errors:    []string{"ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"ServerCertificateMetadataList"}},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "ListServiceSpecificCredentials", NewInput: func() wire.Input { return new(ListServiceSpecificCredentialsRequest) },
 		NewOutput: func() wire.Output { return new(ListServiceSpecificCredentialsResponse) },
 		Errors:    []string{"NoSuchEntity", "NotSupportedService"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "ListSigningCertificates", NewInput: func() wire.Input { return new(ListSigningCertificatesRequest) },
 		NewOutput: func() wire.Output { return new(ListSigningCertificatesResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxItems", MoreResults: "IsTruncated", ResultKeys: []string{"Certificates"}},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "ListUserPolicies", NewInput: func() wire.Input { return new(ListUserPoliciesRequest) },
@@ -733,7 +721,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ResetServiceSpecificCredential", NewInput: func() wire.Input { return new(ResetServiceSpecificCredentialRequest) },
 		NewOutput: func() wire.Output { return new(ResetServiceSpecificCredentialResponse) },
 		Errors:    []string{"NoSuchEntity"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "ResyncMFADevice", NewInput: func() wire.Input { return new(ResyncMFADeviceRequest) },
@@ -791,8 +778,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "TagServerCertificate", NewInput: func() wire.Input { return new(TagServerCertificateRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "LimitExceeded", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "TagUser", NewInput: func() wire.Input { return new(TagUserRequest) },
@@ -824,8 +810,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UntagServerCertificate", NewInput: func() wire.Input { return new(UntagServerCertificateRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "InvalidInput", "ConcurrentModification", "ServiceFailure"},
 	},
 	{
 		Name: "UntagUser", NewInput: func() wire.Input { return new(UntagUserRequest) },
@@ -877,23 +862,19 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UpdateSSHPublicKey", NewInput: func() wire.Input { return new(UpdateSSHPublicKeyRequest) },
-		Errors:  []string{"NoSuchEntity", "InvalidInput"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "InvalidInput"},
 	},
 	{
 		Name: "UpdateServerCertificate", NewInput: func() wire.Input { return new(UpdateServerCertificateRequest) },
-		Errors:  []string{"NoSuchEntity", "EntityAlreadyExists", "LimitExceeded", "ServiceFailure"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "EntityAlreadyExists", "LimitExceeded", "ServiceFailure"},
 	},
 	{
 		Name: "UpdateServiceSpecificCredential", NewInput: func() wire.Input { return new(UpdateServiceSpecificCredentialRequest) },
-		Errors:  []string{"NoSuchEntity"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity"},
 	},
 	{
 		Name: "UpdateSigningCertificate", NewInput: func() wire.Input { return new(UpdateSigningCertificateRequest) },
-		Errors:  []string{"NoSuchEntity", "LimitExceeded", "ServiceFailure", "InvalidInput"},
-		Unbuilt: "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
+		Errors: []string{"NoSuchEntity", "LimitExceeded", "ServiceFailure", "InvalidInput"},
 	},
 	{
 		Name: "UpdateUser", NewInput: func() wire.Input { return new(UpdateUserRequest) },
@@ -903,19 +884,16 @@ var API = wire.NewAPI(wire.API{
 		Name: "UploadSSHPublicKey", NewInput: func() wire.Input { return new(UploadSSHPublicKeyRequest) },
 		NewOutput: func() wire.Output { return new(UploadSSHPublicKeyResponse) },
 		Errors:    []string{"LimitExceeded", "NoSuchEntity", "InvalidPublicKey", "DuplicateSSHPublicKey", "UnrecognizedPublicKeyEncoding"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "UploadServerCertificate", NewInput: func() wire.Input { return new(UploadServerCertificateRequest) },
 		NewOutput: func() wire.Output { return new(UploadServerCertificateResponse) },
 		Errors:    []string{"LimitExceeded", "InvalidInput", "EntityAlreadyExists", "MalformedCertificate", "KeyPairMismatch", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 	{
 		Name: "UploadSigningCertificate", NewInput: func() wire.Input { return new(UploadSigningCertificateRequest) },
 		NewOutput: func() wire.Output { return new(UploadSigningCertificateResponse) },
 		Errors:    []string{"LimitExceeded", "EntityAlreadyExists", "MalformedCertificate", "InvalidCertificate", "DuplicateCertificate", "NoSuchEntity", "ConcurrentModification", "ServiceFailure"},
-		Unbuilt:   "Other credentials of a user (certificates, SSH keys, service-specific): no service here reads them yet.",
 	},
 }, []wire.ErrorShape{
 	{Code: "AccountNotManagementOrDelegatedAdministratorException", Status: 400, Sender: true},

@@ -30,6 +30,7 @@ type Service[C any] interface {
 	CreateRole(ctx context.Context, c C, in *CreateRoleRequest) (*CreateRoleResponse, error)
 	CreateSAMLProvider(ctx context.Context, c C, in *CreateSAMLProviderRequest) (*CreateSAMLProviderResponse, error)
 	CreateServiceLinkedRole(ctx context.Context, c C, in *CreateServiceLinkedRoleRequest) (*CreateServiceLinkedRoleResponse, error)
+	CreateServiceSpecificCredential(ctx context.Context, c C, in *CreateServiceSpecificCredentialRequest) (*CreateServiceSpecificCredentialResponse, error)
 	CreateUser(ctx context.Context, c C, in *CreateUserRequest) (*CreateUserResponse, error)
 	CreateVirtualMFADevice(ctx context.Context, c C, in *CreateVirtualMFADeviceRequest) (*CreateVirtualMFADeviceResponse, error)
 	DeactivateMFADevice(ctx context.Context, c C, in *DeactivateMFADeviceRequest) error
@@ -47,7 +48,11 @@ type Service[C any] interface {
 	DeleteRolePermissionsBoundary(ctx context.Context, c C, in *DeleteRolePermissionsBoundaryRequest) error
 	DeleteRolePolicy(ctx context.Context, c C, in *DeleteRolePolicyRequest) error
 	DeleteSAMLProvider(ctx context.Context, c C, in *DeleteSAMLProviderRequest) error
+	DeleteSSHPublicKey(ctx context.Context, c C, in *DeleteSSHPublicKeyRequest) error
+	DeleteServerCertificate(ctx context.Context, c C, in *DeleteServerCertificateRequest) error
 	DeleteServiceLinkedRole(ctx context.Context, c C, in *DeleteServiceLinkedRoleRequest) (*DeleteServiceLinkedRoleResponse, error)
+	DeleteServiceSpecificCredential(ctx context.Context, c C, in *DeleteServiceSpecificCredentialRequest) error
+	DeleteSigningCertificate(ctx context.Context, c C, in *DeleteSigningCertificateRequest) error
 	DeleteUser(ctx context.Context, c C, in *DeleteUserRequest) error
 	DeleteUserPermissionsBoundary(ctx context.Context, c C, in *DeleteUserPermissionsBoundaryRequest) error
 	DeleteUserPolicy(ctx context.Context, c C, in *DeleteUserPolicyRequest) error
@@ -75,6 +80,8 @@ type Service[C any] interface {
 	GetRole(ctx context.Context, c C, in *GetRoleRequest) (*GetRoleResponse, error)
 	GetRolePolicy(ctx context.Context, c C, in *GetRolePolicyRequest) (*GetRolePolicyResponse, error)
 	GetSAMLProvider(ctx context.Context, c C, in *GetSAMLProviderRequest) (*GetSAMLProviderResponse, error)
+	GetSSHPublicKey(ctx context.Context, c C, in *GetSSHPublicKeyRequest) (*GetSSHPublicKeyResponse, error)
+	GetServerCertificate(ctx context.Context, c C, in *GetServerCertificateRequest) (*GetServerCertificateResponse, error)
 	GetServiceLinkedRoleDeletionStatus(ctx context.Context, c C, in *GetServiceLinkedRoleDeletionStatusRequest) (*GetServiceLinkedRoleDeletionStatusResponse, error)
 	GetUser(ctx context.Context, c C, in *GetUserRequest) (*GetUserResponse, error)
 	GetUserPolicy(ctx context.Context, c C, in *GetUserPolicyRequest) (*GetUserPolicyResponse, error)
@@ -102,6 +109,11 @@ type Service[C any] interface {
 	ListRoles(ctx context.Context, c C, in *ListRolesRequest) (*ListRolesResponse, error)
 	ListSAMLProviderTags(ctx context.Context, c C, in *ListSAMLProviderTagsRequest) (*ListSAMLProviderTagsResponse, error)
 	ListSAMLProviders(ctx context.Context, c C, in *ListSAMLProvidersRequest) (*ListSAMLProvidersResponse, error)
+	ListSSHPublicKeys(ctx context.Context, c C, in *ListSSHPublicKeysRequest) (*ListSSHPublicKeysResponse, error)
+	ListServerCertificateTags(ctx context.Context, c C, in *ListServerCertificateTagsRequest) (*ListServerCertificateTagsResponse, error)
+	ListServerCertificates(ctx context.Context, c C, in *ListServerCertificatesRequest) (*ListServerCertificatesResponse, error)
+	ListServiceSpecificCredentials(ctx context.Context, c C, in *ListServiceSpecificCredentialsRequest) (*ListServiceSpecificCredentialsResponse, error)
+	ListSigningCertificates(ctx context.Context, c C, in *ListSigningCertificatesRequest) (*ListSigningCertificatesResponse, error)
 	ListUserPolicies(ctx context.Context, c C, in *ListUserPoliciesRequest) (*ListUserPoliciesResponse, error)
 	ListUserTags(ctx context.Context, c C, in *ListUserTagsRequest) (*ListUserTagsResponse, error)
 	ListUsers(ctx context.Context, c C, in *ListUsersRequest) (*ListUsersResponse, error)
@@ -114,6 +126,7 @@ type Service[C any] interface {
 	RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, c C, in *RemoveClientIDFromOpenIDConnectProviderRequest) error
 	RemoveRoleFromInstanceProfile(ctx context.Context, c C, in *RemoveRoleFromInstanceProfileRequest) error
 	RemoveUserFromGroup(ctx context.Context, c C, in *RemoveUserFromGroupRequest) error
+	ResetServiceSpecificCredential(ctx context.Context, c C, in *ResetServiceSpecificCredentialRequest) (*ResetServiceSpecificCredentialResponse, error)
 	ResyncMFADevice(ctx context.Context, c C, in *ResyncMFADeviceRequest) error
 	SetDefaultPolicyVersion(ctx context.Context, c C, in *SetDefaultPolicyVersionRequest) error
 	SimulateCustomPolicy(ctx context.Context, c C, in *SimulateCustomPolicyRequest) (*SimulatePolicyResponse, error)
@@ -124,6 +137,7 @@ type Service[C any] interface {
 	TagPolicy(ctx context.Context, c C, in *TagPolicyRequest) error
 	TagRole(ctx context.Context, c C, in *TagRoleRequest) error
 	TagSAMLProvider(ctx context.Context, c C, in *TagSAMLProviderRequest) error
+	TagServerCertificate(ctx context.Context, c C, in *TagServerCertificateRequest) error
 	TagUser(ctx context.Context, c C, in *TagUserRequest) error
 	UntagInstanceProfile(ctx context.Context, c C, in *UntagInstanceProfileRequest) error
 	UntagMFADevice(ctx context.Context, c C, in *UntagMFADeviceRequest) error
@@ -131,6 +145,7 @@ type Service[C any] interface {
 	UntagPolicy(ctx context.Context, c C, in *UntagPolicyRequest) error
 	UntagRole(ctx context.Context, c C, in *UntagRoleRequest) error
 	UntagSAMLProvider(ctx context.Context, c C, in *UntagSAMLProviderRequest) error
+	UntagServerCertificate(ctx context.Context, c C, in *UntagServerCertificateRequest) error
 	UntagUser(ctx context.Context, c C, in *UntagUserRequest) error
 	UpdateAccessKey(ctx context.Context, c C, in *UpdateAccessKeyRequest) error
 	UpdateAccountPasswordPolicy(ctx context.Context, c C, in *UpdateAccountPasswordPolicyRequest) error
@@ -141,7 +156,14 @@ type Service[C any] interface {
 	UpdateRole(ctx context.Context, c C, in *UpdateRoleRequest) (*UpdateRoleResponse, error)
 	UpdateRoleDescription(ctx context.Context, c C, in *UpdateRoleDescriptionRequest) (*UpdateRoleDescriptionResponse, error)
 	UpdateSAMLProvider(ctx context.Context, c C, in *UpdateSAMLProviderRequest) (*UpdateSAMLProviderResponse, error)
+	UpdateSSHPublicKey(ctx context.Context, c C, in *UpdateSSHPublicKeyRequest) error
+	UpdateServerCertificate(ctx context.Context, c C, in *UpdateServerCertificateRequest) error
+	UpdateServiceSpecificCredential(ctx context.Context, c C, in *UpdateServiceSpecificCredentialRequest) error
+	UpdateSigningCertificate(ctx context.Context, c C, in *UpdateSigningCertificateRequest) error
 	UpdateUser(ctx context.Context, c C, in *UpdateUserRequest) error
+	UploadSSHPublicKey(ctx context.Context, c C, in *UploadSSHPublicKeyRequest) (*UploadSSHPublicKeyResponse, error)
+	UploadServerCertificate(ctx context.Context, c C, in *UploadServerCertificateRequest) (*UploadServerCertificateResponse, error)
+	UploadSigningCertificate(ctx context.Context, c C, in *UploadSigningCertificateRequest) (*UploadSigningCertificateResponse, error)
 }
 
 // Bind gives the methods of s by operation name.
@@ -165,6 +187,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"CreateRole":                              wire.WithOutput(s.CreateRole),
 		"CreateSAMLProvider":                      wire.WithOutput(s.CreateSAMLProvider),
 		"CreateServiceLinkedRole":                 wire.WithOutput(s.CreateServiceLinkedRole),
+		"CreateServiceSpecificCredential":         wire.WithOutput(s.CreateServiceSpecificCredential),
 		"CreateUser":                              wire.WithOutput(s.CreateUser),
 		"CreateVirtualMFADevice":                  wire.WithOutput(s.CreateVirtualMFADevice),
 		"DeactivateMFADevice":                     wire.WithoutOutput(s.DeactivateMFADevice),
@@ -182,7 +205,11 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DeleteRolePermissionsBoundary":           wire.WithoutOutput(s.DeleteRolePermissionsBoundary),
 		"DeleteRolePolicy":                        wire.WithoutOutput(s.DeleteRolePolicy),
 		"DeleteSAMLProvider":                      wire.WithoutOutput(s.DeleteSAMLProvider),
+		"DeleteSSHPublicKey":                      wire.WithoutOutput(s.DeleteSSHPublicKey),
+		"DeleteServerCertificate":                 wire.WithoutOutput(s.DeleteServerCertificate),
 		"DeleteServiceLinkedRole":                 wire.WithOutput(s.DeleteServiceLinkedRole),
+		"DeleteServiceSpecificCredential":         wire.WithoutOutput(s.DeleteServiceSpecificCredential),
+		"DeleteSigningCertificate":                wire.WithoutOutput(s.DeleteSigningCertificate),
 		"DeleteUser":                              wire.WithoutOutput(s.DeleteUser),
 		"DeleteUserPermissionsBoundary":           wire.WithoutOutput(s.DeleteUserPermissionsBoundary),
 		"DeleteUserPolicy":                        wire.WithoutOutput(s.DeleteUserPolicy),
@@ -210,6 +237,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetRole":                                 wire.WithOutput(s.GetRole),
 		"GetRolePolicy":                           wire.WithOutput(s.GetRolePolicy),
 		"GetSAMLProvider":                         wire.WithOutput(s.GetSAMLProvider),
+		"GetSSHPublicKey":                         wire.WithOutput(s.GetSSHPublicKey),
+		"GetServerCertificate":                    wire.WithOutput(s.GetServerCertificate),
 		"GetServiceLinkedRoleDeletionStatus":      wire.WithOutput(s.GetServiceLinkedRoleDeletionStatus),
 		"GetUser":                                 wire.WithOutput(s.GetUser),
 		"GetUserPolicy":                           wire.WithOutput(s.GetUserPolicy),
@@ -237,6 +266,11 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListRoles":                               wire.WithOutput(s.ListRoles),
 		"ListSAMLProviderTags":                    wire.WithOutput(s.ListSAMLProviderTags),
 		"ListSAMLProviders":                       wire.WithOutput(s.ListSAMLProviders),
+		"ListSSHPublicKeys":                       wire.WithOutput(s.ListSSHPublicKeys),
+		"ListServerCertificateTags":               wire.WithOutput(s.ListServerCertificateTags),
+		"ListServerCertificates":                  wire.WithOutput(s.ListServerCertificates),
+		"ListServiceSpecificCredentials":          wire.WithOutput(s.ListServiceSpecificCredentials),
+		"ListSigningCertificates":                 wire.WithOutput(s.ListSigningCertificates),
 		"ListUserPolicies":                        wire.WithOutput(s.ListUserPolicies),
 		"ListUserTags":                            wire.WithOutput(s.ListUserTags),
 		"ListUsers":                               wire.WithOutput(s.ListUsers),
@@ -249,6 +283,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"RemoveClientIDFromOpenIDConnectProvider": wire.WithoutOutput(s.RemoveClientIDFromOpenIDConnectProvider),
 		"RemoveRoleFromInstanceProfile":           wire.WithoutOutput(s.RemoveRoleFromInstanceProfile),
 		"RemoveUserFromGroup":                     wire.WithoutOutput(s.RemoveUserFromGroup),
+		"ResetServiceSpecificCredential":          wire.WithOutput(s.ResetServiceSpecificCredential),
 		"ResyncMFADevice":                         wire.WithoutOutput(s.ResyncMFADevice),
 		"SetDefaultPolicyVersion":                 wire.WithoutOutput(s.SetDefaultPolicyVersion),
 		"SimulateCustomPolicy":                    wire.WithOutput(s.SimulateCustomPolicy),
@@ -259,6 +294,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"TagPolicy":                               wire.WithoutOutput(s.TagPolicy),
 		"TagRole":                                 wire.WithoutOutput(s.TagRole),
 		"TagSAMLProvider":                         wire.WithoutOutput(s.TagSAMLProvider),
+		"TagServerCertificate":                    wire.WithoutOutput(s.TagServerCertificate),
 		"TagUser":                                 wire.WithoutOutput(s.TagUser),
 		"UntagInstanceProfile":                    wire.WithoutOutput(s.UntagInstanceProfile),
 		"UntagMFADevice":                          wire.WithoutOutput(s.UntagMFADevice),
@@ -266,6 +302,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"UntagPolicy":                             wire.WithoutOutput(s.UntagPolicy),
 		"UntagRole":                               wire.WithoutOutput(s.UntagRole),
 		"UntagSAMLProvider":                       wire.WithoutOutput(s.UntagSAMLProvider),
+		"UntagServerCertificate":                  wire.WithoutOutput(s.UntagServerCertificate),
 		"UntagUser":                               wire.WithoutOutput(s.UntagUser),
 		"UpdateAccessKey":                         wire.WithoutOutput(s.UpdateAccessKey),
 		"UpdateAccountPasswordPolicy":             wire.WithoutOutput(s.UpdateAccountPasswordPolicy),
@@ -276,6 +313,13 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"UpdateRole":                              wire.WithOutput(s.UpdateRole),
 		"UpdateRoleDescription":                   wire.WithOutput(s.UpdateRoleDescription),
 		"UpdateSAMLProvider":                      wire.WithOutput(s.UpdateSAMLProvider),
+		"UpdateSSHPublicKey":                      wire.WithoutOutput(s.UpdateSSHPublicKey),
+		"UpdateServerCertificate":                 wire.WithoutOutput(s.UpdateServerCertificate),
+		"UpdateServiceSpecificCredential":         wire.WithoutOutput(s.UpdateServiceSpecificCredential),
+		"UpdateSigningCertificate":                wire.WithoutOutput(s.UpdateSigningCertificate),
 		"UpdateUser":                              wire.WithoutOutput(s.UpdateUser),
+		"UploadSSHPublicKey":                      wire.WithOutput(s.UploadSSHPublicKey),
+		"UploadServerCertificate":                 wire.WithOutput(s.UploadServerCertificate),
+		"UploadSigningCertificate":                wire.WithOutput(s.UploadSigningCertificate),
 	}
 }
