@@ -112,17 +112,11 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		_, err := tx.CreateInstanceProfile(d.account, directory.NewInstanceProfile{Name: d.name, Path: d.path, Tags: []entity.Tag{{Key: d.to}}})
 		return err
 	},
-	"fill profile": func(tx *directory.Tx, d drawn, _ *state) error {
-		return tx.AddRoleToInstanceProfile(d.account, d.name, d.to)
+	"fill profile": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.AddRoleToInstanceProfile(fillable(d, s))
 	},
 	"empty profile": func(tx *directory.Tx, d drawn, s *state) error {
-		for _, it := range s.items { // few are filled: one of those, if there is one
-			p, ok := it.(*entity.InstanceProfile)
-			if ok && p.Role != "" && p.Account == d.account && d.flag {
-				return tx.RemoveRoleFromInstanceProfile(d.account, p.Name, s.roles[p.Role].Name)
-			}
-		}
-		return tx.RemoveRoleFromInstanceProfile(d.account, d.name, d.to)
+		return tx.RemoveRoleFromInstanceProfile(filled(d, s))
 	},
 	"tag profile": func(tx *directory.Tx, d drawn, _ *state) error {
 		return tx.TagInstanceProfile(d.account, d.name, []entity.Tag{{Key: d.name, Value: d.to}})
@@ -221,6 +215,67 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 			return err
 		}
 		return tx.SetAlias(d.account, "alias-"+d.to)
+	},
+	"upload ssh key": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.UploadSSHKey(d.account, d.name, uploads().ssh[d.number%3])
+		return err
+	},
+	"ssh key status": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.SetSSHKeyActive(d.account, d.name, anyItem(d, s, entity.KindSSHKey), d.flag)
+	},
+	"delete ssh key": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.DeleteSSHKey(d.account, d.name, anyItem(d, s, entity.KindSSHKey))
+	},
+	"upload signing": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.UploadSigningCertificate(d.owner, uploads().signing[d.number%3])
+		return err
+	},
+	"signing status": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.SetSigningCertificateActive(d.owner, uploads().signing[d.number%3].ID(), d.flag)
+	},
+	"delete signing": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.DeleteSigningCertificate(d.owner, uploads().signing[d.number%3].ID())
+	},
+	"upload certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.UploadServerCertificate(d.account, directory.NewServerCertificate{Name: d.name, Path: d.path, Pair: uploads().pair})
+		return err
+	},
+	"rename certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.RenameServerCertificate(d.account, d.name, directory.Rename{Name: &d.to, Path: &d.path})
+	},
+	"use certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.UseServerCertificate(d.account, d.name, "arn:"+d.to)
+		return err
+	},
+	"release certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.ReleaseServerCertificate(d.account, d.name, "arn:"+d.to)
+	},
+	"tag certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.TagServerCertificate(d.account, d.name, []entity.Tag{{Key: d.to, Value: d.name}})
+	},
+	"untag certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.UntagServerCertificate(d.account, d.name, []string{d.to})
+	},
+	"delete certificate": func(tx *directory.Tx, d drawn, _ *state) error {
+		return tx.DeleteServerCertificate(d.account, d.name)
+	},
+	"create credential": func(tx *directory.Tx, d drawn, _ *state) error {
+		service := "codecommit.amazonaws.com"
+		if d.flag {
+			service = "bedrock.amazonaws.com"
+		}
+		_, err := tx.CreateServiceCredential(d.account, d.name, directory.NewServiceCredential{Service: service, Days: d.number - 2})
+		return err
+	},
+	"reset credential": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.ResetServiceCredential(directory.OfUser(d.account, d.name), anyItem(d, s, entity.KindServiceCredential))
+		return err
+	},
+	"credential status": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.SetServiceCredentialActive(directory.OfUser(d.account, d.name), anyItem(d, s, entity.KindServiceCredential), d.flag)
+	},
+	"delete credential": func(tx *directory.Tx, d drawn, s *state) error {
+		return tx.DeleteServiceCredential(directory.OfUser(d.account, d.name), anyItem(d, s, entity.KindServiceCredential))
 	},
 	"set alias":    func(tx *directory.Tx, d drawn, _ *state) error { return tx.SetAlias(d.account, "alias-"+d.to) },
 	"delete alias": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteAlias(d.account, "alias-"+d.to) },
@@ -401,6 +456,44 @@ var prepare = map[string]func(*world, drawn, *state) (*directory.CodeProof, erro
 		w.now = w.now.Add(time.Hour)
 		return w.dir.VerifyResync(context.Background(), "", d.owner, serial, w.code(serial, int64(d.number)), w.code(serial, int64(d.number)+1))
 	},
+}
+
+// fillable picks an instance profile and a role of one account, if there are such.
+func fillable(d drawn, s *state) (account, profile, role string) {
+	for _, key := range slices.Sorted(maps.Keys(s.items)) {
+		p, ok := s.items[key].(*entity.InstanceProfile)
+		for _, id := range slices.Sorted(maps.Keys(s.roles)) {
+			if r := s.roles[id]; ok && r.Account == p.Account && !d.flag {
+				return p.Account, p.Name, r.Name
+			}
+		}
+	}
+	return d.account, d.name, d.to
+}
+
+// filled picks an instance profile and the role in it, if there is one.
+func filled(d drawn, s *state) (account, profile, role string) {
+	for _, key := range slices.Sorted(maps.Keys(s.items)) {
+		if p, ok := s.items[key].(*entity.InstanceProfile); ok && p.Role != "" && !d.flag {
+			return p.Account, p.Name, s.roles[p.Role].Name
+		}
+	}
+	return d.account, d.name, d.to
+}
+
+// anyItem picks an item of a kind of anybody.
+func anyItem(d drawn, s *state, kind entity.Kind) string {
+	var ids []string
+	for _, it := range s.items {
+		if it.Kind() == kind {
+			ids = append(ids, it.Place().ID)
+		}
+	}
+	if len(ids) == 0 {
+		return "NONE"
+	}
+	slices.Sort(ids)
+	return ids[d.number%len(ids)]
 }
 
 // anyKey picks an access key of anybody.

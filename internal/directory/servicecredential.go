@@ -172,11 +172,6 @@ func (tx *Tx) DeleteServiceCredential(t Target, id string) (err error) {
 
 func noServiceCredential(id string) string { return "No such credential " + id + " exists" }
 
-// Opener opens what a [Sealer] sealed: a *[seal.Ring].
-type Opener interface {
-	Open(purpose seal.Purpose, sealed, ad []byte) ([]byte, error)
-}
-
 // ServiceCredentialExpired reports whether a credential has expired by then.
 func ServiceCredentialExpired(c *entity.ServiceCredential, now time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
@@ -186,7 +181,7 @@ func ServiceCredentialExpired(c *entity.ServiceCredential, now time.Time) bool {
 // and not expired. It is for services, which find the record by the alias that came with the secret
 // ([entity.ServiceCredentialName], [credential.APIKeyAlias]); a nil record verifies nothing. The comparison takes the same time
 // whatever is presented. An error says that the record cannot be opened; then nothing is verified.
-func VerifyServiceCredential(ring Opener, c *entity.ServiceCredential, presented secret.Text, now time.Time) (bool, error) {
+func VerifyServiceCredential(ring Sealer, c *entity.ServiceCredential, presented secret.Text, now time.Time) (bool, error) {
 	digest := credential.ServiceSecretDigest(presented)
 	if c == nil || c.Inactive || ServiceCredentialExpired(c, now) {
 		return false, nil

@@ -128,7 +128,7 @@ func TestTagKeysAgainstReference(t *testing.T) {
 	for kind, resource := range map[string]string{
 		"user": "user/team/target", "role": "role/team/worker", "policy": "policy/team/plan", "group": "group/team/crew",
 		"instance-profile": "instance-profile/team/web", "oidc-provider": "oidc-provider/idp.example/team",
-		"mfa": "mfa/team/phone",
+		"mfa":                "mfa/team/phone",
 		"server-certificate": "server-certificate/team/site",
 	} {
 		f, ok := service.Resource.Facts(w.follower.Current(), w.arn(resource))

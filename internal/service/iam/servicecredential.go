@@ -21,7 +21,7 @@ var serviceCredentialRows = map[string]gate.Row{
 	"CreateServiceSpecificCredential": {Decides: gate.ByPolicy, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.CreateServiceSpecificCredentialRequest) []authorizer.Check {
 			check := userCheck(c, "iam:CreateServiceSpecificCredential", in.UserName)
-			check.Keys = []authorizer.Key{serviceNameKey(in.ServiceName)}
+			check.Keys = []authorizer.Key{credentialServiceKey(in.ServiceName)}
 			if in.CredentialAgeDays != nil {
 				check.Keys = append(check.Keys,
 					authorizer.Key{Name: "iam:ServiceSpecificCredentialAgeDays", Values: []string{strconv.Itoa(*in.CredentialAgeDays)}})
@@ -43,7 +43,7 @@ var serviceCredentialRows = map[string]gate.Row{
 	}},
 }
 
-func serviceNameKey(service string) authorizer.Key {
+func credentialServiceKey(service string) authorizer.Key {
 	return authorizer.Key{Name: "iam:ServiceSpecificCredentialServiceName", Values: []string{service}}
 }
 
@@ -58,7 +58,7 @@ func serviceCredentialChecks(c *gate.Call, action string, name *string, id strin
 	check := userCheck(c, action, t.Name)
 	if account, ok := c.Snapshot.Account(c.Account()); ok {
 		if r, ok := snapshot.ItemByID[*entity.ServiceCredential](account, id); ok {
-			check.Keys = []authorizer.Key{serviceNameKey(r.Record.Service)}
+			check.Keys = []authorizer.Key{credentialServiceKey(r.Record.Service)}
 		}
 	}
 	return []authorizer.Check{check}, nil
