@@ -319,6 +319,22 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 	"password policy": func(tx *directory.Tx, d drawn, _ *state) error {
 		return tx.SetPasswordPolicy(d.account, entity.PasswordPolicy{MinimumLength: 4 + d.number, ReusePrevention: d.number - 1, UsersMayChange: d.flag})
 	},
+	"settings": func(tx *directory.Tx, d drawn, _ *state) error {
+		switch d.number {
+		case 1, 2, 3:
+			return tx.SetTokenVersion(d.account, d.number)
+		case 4:
+			return tx.PutProperties(d.account, map[string]string{d.name + "/" + d.to: d.path, d.to + "/" + d.name: d.path})
+		case 5:
+			if _, err := tx.SetRootFeature(d.account, directory.RootSessions, d.flag); err != nil {
+				return err
+			}
+			return tx.DisableOutbound(d.account)
+		default:
+			_, err := tx.EnableOutbound(d.account)
+			return err
+		}
+	},
 	"no password policy": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeletePasswordPolicy(d.account) }, "quota": func(tx *directory.Tx, d drawn, _ *state) error {
 		n := d.number - 2
 		_, err := tx.SetQuota(d.account, someQuotas[d.number%len(someQuotas)], &n)

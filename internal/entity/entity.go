@@ -91,6 +91,17 @@ type Account struct {
 	Owned     Owned          `json:",omitempty"` // of the root user
 
 	PasswordPolicy *PasswordPolicy `json:",omitempty"` // nil: AWS's default
+
+	TokenVersion int               `json:",omitempty"` // of session tokens from the global endpoint, 1 or 2; zero: the default
+	Properties   map[string]string `json:",omitempty"` // as PutAccountProperties set them, by Namespace/PropertyName
+	Outbound     *Outbound         `json:",omitempty"` // nil: outbound federation was never enabled
+	RootFeatures []string          `json:",omitempty"` // of a management account: centralized root access in its organization; sorted
+}
+
+// Outbound is an account as an issuer of tokens for services elsewhere.
+type Outbound struct {
+	ID      string // a UUID that the issuer's URL has in it; it stays
+	Enabled bool   `json:",omitempty"`
 }
 
 // Tag is a key with a value. Keys of one user or role are unique without case, and the case given is kept; those of a policy

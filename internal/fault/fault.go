@@ -39,6 +39,13 @@ const (
 	TemporarilyUnchanged // the thing is in a state in which it cannot be changed right now
 	WeakPassword         // a password that the account's rules do not allow
 	WrongCaller          // the operation is not for this kind of caller
+	FeatureOn            // a feature is on already
+	FeatureOff           // a feature is off
+	NoOrganization       // the account is in no organization
+	NotAdministrator     // the account is neither its organization's management account nor a delegated administrator
+	NotManagement        // the account is not its organization's management account
+	PartialOrganization  // the organization does not have all features
+	NoTrustedAccess      // the organization does not let the service in
 	ReportMissing        // a report was asked for that was not generated
 	ReportExpired        // the report is too old
 	ReportInProgress     // the report is being generated
@@ -92,6 +99,8 @@ var kindNames = [kindCount]string{
 	NotFound:      "not found", Exists: "exists", DeleteConflict: "delete conflict", LimitExceeded: "limit exceeded",
 	Unmodifiable: "unmodifiable", NotAttachable: "not attachable", Conflict: "conflict", TemporarilyUnchanged: "temporarily unmodifiable",
 	WeakPassword: "weak password", WrongCaller: "wrong kind of caller",
+	FeatureOn: "feature on", FeatureOff: "feature off", NoOrganization: "no organization", NotAdministrator: "not an administrator",
+	NotManagement: "not the management account", PartialOrganization: "partial organization", NoTrustedAccess: "no trusted access",
 	ReportMissing: "report missing", ReportExpired: "report expired", ReportInProgress: "report in progress", TooManyReports: "too many reports",
 	MissingAuthentication: "missing authentication", IncompleteSignature: "incomplete signature", UnknownKey: "unknown key",
 	BadSignature: "bad signature", SignatureExpired: "signature expired", ExpiredCredentials: "expired credentials", OptInRequired: "opt-in required",

@@ -79,7 +79,7 @@ func (s *service) GetAccountSummary(_ context.Context, c *gate.Call, _ *shape.Ge
 		"Users": account.UserCount(), "Groups": account.GroupCount(), "Roles": account.RoleCount(),
 		"Policies": account.PolicyCount(), "PolicyVersionsInUse": versions,
 		"AccountAccessKeysPresent":   min(len(account.RootKeys), 1),
-		"GlobalEndpointTokenVersion": 2, // session tokens are valid in every region
+		"GlobalEndpointTokenVersion": directory.TokenVersion(account.Account),
 
 		"InstanceProfiles":   snapshot.ItemCount[*entity.InstanceProfile](account),
 		"ServerCertificates": snapshot.ItemCount[*entity.ServerCertificate](account),

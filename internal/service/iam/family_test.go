@@ -27,6 +27,8 @@ var families = map[string]family{
 	"grants":            {(*world).scene, grantPermissions, grantErrors, cannotOccur},
 	"instance profiles": {furnishProfiles, profilePermissions, profileErrors, profilesCannot},
 	"mfa devices":       {furnishMFA, mfaPermissions, mfaErrors, mfaCannot},
+	"settings":          {furnishSettings, settingPermissions, settingErrors, settingsCannot},
+	"enabling":          {func(*world) {}, enablePermissions, nil, nil},
 	"passwords":         {(*world).passwordScene, passwordPermissions, nil, passwordsCannot},
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
 	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},

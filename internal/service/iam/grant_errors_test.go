@@ -261,4 +261,6 @@ var status = map[string]int{
 	"InvalidAuthenticationCode":   403, "EntityTemporarilyUnmodifiable": 409,
 	"MalformedCertificate": 400, "InvalidCertificate": 400, "DuplicateCertificate": 409, "KeyPairMismatch": 400,
 	"InvalidPublicKey": 400, "DuplicateSSHPublicKey": 400, "UnrecognizedPublicKeyEncoding": 400, "NotSupportedService": 404,
+	"FeatureEnabled": 409, "FeatureDisabled": 404, "OrganizationNotFoundException": 400, "AccountNotManagementOrDelegatedAdministratorException": 400,
+	"OrganizationNotInAllFeaturesModeException": 400, "ServiceAccessNotEnabledException": 400, "CallerIsNotManagementAccountException": 400,
 }

@@ -6,6 +6,7 @@
 package iam
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"time"
@@ -32,7 +33,7 @@ type Reports interface {
 	Credentials(ctx context.Context, account string) (r *entity.CredentialReport, csv []byte, err error)
 }
 
-// Config is what the service needs; all fields but Meter and Thumbprint are required.
+// Config is what the service needs; Meter and the fields from Thumbprint on may be left out.
 type Config struct {
 	Directory *directory.Directory
 	Managed   *catalog.Managed
@@ -45,6 +46,10 @@ type Config struct {
 	// RoleDeletion is told of every submitted deletion of a service-linked role. Nil means that whoever works on them finds
 	// them without.
 	RoleDeletion func(account, task string)
+	// Organizations answers what organizations there are; nil means none.
+	Organizations Organizations
+	// IssuerDomain ends the URLs of accounts that issue tokens for services elsewhere; empty means DefaultIssuerDomain.
+	IssuerDomain string
 }
 
 // service has the operations as methods.
@@ -57,11 +62,15 @@ type service struct {
 
 	thumbprint func(ctx context.Context, url string) (string, error)
 	submitted  func(account, task string)
+
+	organizations Organizations
+	issuers       string // the domain of issuers
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint, submitted: c.RoleDeletion, meter: c.Meter}
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint,
+		submitted: c.RoleDeletion, meter: c.Meter, organizations: c.Organizations, issuers: cmp.Or(c.IssuerDomain, DefaultIssuerDomain)}
 	if s.meter == nil {
 		s.meter = noMeter{}
 	}
@@ -82,6 +91,7 @@ func rows() map[string]gate.Row {
 		credentialReportRows,
 		loginProfileRows, passwordPolicyRows, serviceLinkedRows,
 		sshPublicKeyRows, signingCertificateRows, serverCertificateRows, serviceCredentialRows,
+		settingRows, roleTemplateRows, organizationRows,
 	} {
 		maps.Copy(all, some)
 	}

@@ -72,6 +72,9 @@ func TestRowsAgainstReference(t *testing.T) {
 	key := furnishReference(w)
 	ref, service := readReference(t), iam.New(iam.Config{})
 	for _, name := range slices.Sorted(maps.Keys(service.Handlers)) {
+		if name == "AcquireRole" {
+			continue // the reference has no such action: it needs those of what it does (TestRoleTemplates)
+		}
 		input := service.API.Operations[name].NewInput()
 		fill(w, input, key)
 		c := &gate.Call{
@@ -156,6 +159,9 @@ var equalEmpty = cmp.Transformer("sorted", func(keys []string) []string {
 // furnishReference makes a scene and an access key of its user.
 func furnishReference(w *world) (accessKey string) {
 	w.t.Helper()
+	if err := putProperties(w.t.Context(), w.root, "A/B", "c"); err != nil {
+		w.t.Fatal(err)
+	}
 	furnishOIDC(w)
 	furnishDevices(w)
 	addKeys(w)
@@ -175,6 +181,7 @@ func fill(w *world, input wire.Input, accessKey string) {
 		"Name": "corp", "SAMLProviderArn": w.arn("saml-provider/corp"),
 		"ServerCertificateName": "site", "ServiceName": codeCommit,
 		"ServiceSpecificCredentialId": w.owned("target", entity.KindServiceCredential),
+		"TemplateArn":                 "arn:aws:iam::aws:role-template/ec2.amazonaws.com/Instances:1",
 	}
 	v := reflect.ValueOf(input).Elem()
 	for i := range v.NumField() {
@@ -191,6 +198,8 @@ func fill(w *world, input wire.Input, accessKey string) {
 			tags := reflect.MakeSlice(field.Type(), 1, 1)
 			tags.Index(0).FieldByName("Key").SetString("k")
 			field.Set(tags)
+		case name == "Properties":
+			field.Set(reflect.ValueOf(map[string]string{"A/B": "c"}))
 		case name == "TagKeys":
 			field.Set(reflect.ValueOf([]string{"k"}))
 		}

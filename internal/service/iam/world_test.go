@@ -41,22 +41,23 @@ import (
 // world is an installation with one account that serves the IAM API over HTTP. Everything a test says to it goes through
 // aws-sdk-go-v2, except what the tests could not do themselves: making callers.
 type world struct {
-	t        testing.TB
-	account  string
-	root     *sdk.Client
-	rootKey  string
-	url      string
-	store    *lagging
-	ring     *seal.Ring
-	dir      *directory.Directory
-	follower *snapshot.Follower
-	usage    *usage.Recorder
-	reports  *report.Maker   // makes reports when it is told to Work
-	clock    atomic.Int64    // how far the clock of the service is ahead of the machine's, in nanoseconds
-	unlink   *unlink.Deleter // works when a test says so; what uses roles is in users
-	users    *roleUsers
-	http     aws.HTTPClient
-	changes  atomic.Int64
+	t            testing.TB
+	account      string
+	root         *sdk.Client
+	rootKey      string
+	url          string
+	store        *lagging
+	ring         *seal.Ring
+	dir          *directory.Directory
+	follower     *snapshot.Follower
+	usage        *usage.Recorder
+	reports      *report.Maker   // makes reports when it is told to Work
+	clock        atomic.Int64    // how far the clock of the service is ahead of the machine's, in nanoseconds
+	unlink       *unlink.Deleter // works when a test says so; what uses roles is in users
+	users        *roleUsers
+	http         aws.HTTPClient
+	changes      atomic.Int64
+	organization atomic.Pointer[iam.Organization] // nil: there is none
 
 	thumbprint func(url string) (string, error) // of an OpenID Connect provider; nil: none can be reached
 }
@@ -171,6 +172,7 @@ func newWorld(t testing.TB) *world {
 	g, err := gate.New(gate.Config{
 		Services: []*gate.Service{iam.New(iam.Config{
 			Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage, Reports: w.reports, Thumbprint: w.askThumbprint,
+			Organizations: organizations{w},
 		})},
 		Snapshots: w.follower, Store: s, Ring: ring, Managed: catalog.ManagedPolicies(), Trail: discard{}, Usage: w.usage,
 		Regions: []string{"us-east-1", "eu-west-1"}, Now: w.now, Skew: 10 * 365 * 24 * time.Hour, // see later

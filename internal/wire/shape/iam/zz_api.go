@@ -23,7 +23,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "AcquireRole", NewInput: func() wire.Input { return new(AcquireRoleRequest) },
 		NewOutput: func() wire.Output { return new(AcquireRoleResponse) },
 		Errors:    []string{"ConcurrentModification", "EntityAlreadyExists", "InvalidInput", "LimitExceeded", "MalformedPolicyDocument", "NameConflict", "NoSuchEntity", "RoleModified", "RoleTemplateDisabled", "ServiceFailure"},
-		Unbuilt:   "Role templates: the SDK knows them, AWS has not documented how they behave.",
 	},
 	{
 		Name: "AddClientIDToOpenIDConnectProvider", NewInput: func() wire.Input { return new(AddClientIDToOpenIDConnectProviderRequest) },
@@ -246,18 +245,15 @@ var API = wire.NewAPI(wire.API{
 		Name: "DisableOrganizationsRootCredentialsManagement", NewInput: func() wire.Input { return new(DisableOrganizationsRootCredentialsManagementRequest) },
 		NewOutput: func() wire.Output { return new(DisableOrganizationsRootCredentialsManagementResponse) },
 		Errors:    []string{"ServiceAccessNotEnabledException", "AccountNotManagementOrDelegatedAdministratorException", "OrganizationNotFoundException", "OrganizationNotInAllFeaturesModeException"},
-		Unbuilt:   "Organizations features of IAM: waits for Organizations.",
 	},
 	{
 		Name: "DisableOrganizationsRootSessions", NewInput: func() wire.Input { return new(DisableOrganizationsRootSessionsRequest) },
 		NewOutput: func() wire.Output { return new(DisableOrganizationsRootSessionsResponse) },
 		Errors:    []string{"ServiceAccessNotEnabledException", "AccountNotManagementOrDelegatedAdministratorException", "OrganizationNotFoundException", "OrganizationNotInAllFeaturesModeException"},
-		Unbuilt:   "Organizations features of IAM: waits for Organizations.",
 	},
 	{
 		Name: "DisableOutboundWebIdentityFederation", NewInput: func() wire.Input { return new(DisableOutboundWebIdentityFederationRequest) },
-		Errors:  []string{"FeatureDisabled"},
-		Unbuilt: "Outbound federation and endpoint preferences: waits for STS beyond its first operations.",
+		Errors: []string{"FeatureDisabled"},
 	},
 	{
 		Name: "EnableMFADevice", NewInput: func() wire.Input { return new(EnableMFADeviceRequest) },
@@ -267,19 +263,16 @@ var API = wire.NewAPI(wire.API{
 		Name: "EnableOrganizationsRootCredentialsManagement", NewInput: func() wire.Input { return new(EnableOrganizationsRootCredentialsManagementRequest) },
 		NewOutput: func() wire.Output { return new(EnableOrganizationsRootCredentialsManagementResponse) },
 		Errors:    []string{"ServiceAccessNotEnabledException", "AccountNotManagementOrDelegatedAdministratorException", "OrganizationNotFoundException", "OrganizationNotInAllFeaturesModeException", "CallerIsNotManagementAccountException"},
-		Unbuilt:   "Organizations features of IAM: waits for Organizations.",
 	},
 	{
 		Name: "EnableOrganizationsRootSessions", NewInput: func() wire.Input { return new(EnableOrganizationsRootSessionsRequest) },
 		NewOutput: func() wire.Output { return new(EnableOrganizationsRootSessionsResponse) },
 		Errors:    []string{"ServiceAccessNotEnabledException", "AccountNotManagementOrDelegatedAdministratorException", "OrganizationNotFoundException", "OrganizationNotInAllFeaturesModeException", "CallerIsNotManagementAccountException"},
-		Unbuilt:   "Organizations features of IAM: waits for Organizations.",
 	},
 	{
 		Name: "EnableOutboundWebIdentityFederation", NewInput: func() wire.Input { return new(EnableOutboundWebIdentityFederationRequest) },
 		NewOutput: func() wire.Output { return new(EnableOutboundWebIdentityFederationResponse) },
 		Errors:    []string{"FeatureEnabled"},
-		Unbuilt:   "Outbound federation and endpoint preferences: waits for STS beyond its first operations.",
 	},
 	{
 		Name: "GenerateCredentialReport", NewInput: func() wire.Input { return new(GenerateCredentialReportRequest) },
@@ -317,7 +310,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetAccountProperties", NewInput: func() wire.Input { return new(GetAccountPropertiesRequest) },
 		NewOutput: func() wire.Output { return new(GetAccountPropertiesResponse) },
 		Errors:    []string{"InvalidInput", "ServiceFailure"},
-		Unbuilt:   "Account properties: the SDK knows them, AWS has not documented how they behave.",
 	},
 	{
 		Name: "GetAccountSummary", NewInput: func() wire.Input { return new(GetAccountSummaryRequest) },
@@ -392,7 +384,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetOutboundWebIdentityFederationInfo", NewInput: func() wire.Input { return new(GetOutboundWebIdentityFederationInfoRequest) },
 		NewOutput: func() wire.Output { return new(GetOutboundWebIdentityFederationInfoResponse) },
 		Errors:    []string{"FeatureDisabled"},
-		Unbuilt:   "Outbound federation and endpoint preferences: waits for STS beyond its first operations.",
 	},
 	{
 		Name: "GetPolicy", NewInput: func() wire.Input { return new(GetPolicyRequest) },
@@ -418,7 +409,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetRoleTemplateVersion", NewInput: func() wire.Input { return new(GetRoleTemplateVersionRequest) },
 		NewOutput: func() wire.Output { return new(GetRoleTemplateVersionResponse) },
 		Errors:    []string{"InvalidInput", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Role templates: the SDK knows them, AWS has not documented how they behave.",
 	},
 	{
 		Name: "GetSAMLProvider", NewInput: func() wire.Input { return new(GetSAMLProviderRequest) },
@@ -567,7 +557,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ListOrganizationsFeatures", NewInput: func() wire.Input { return new(ListOrganizationsFeaturesRequest) },
 		NewOutput: func() wire.Output { return new(ListOrganizationsFeaturesResponse) },
 		Errors:    []string{"ServiceAccessNotEnabledException", "AccountNotManagementOrDelegatedAdministratorException", "OrganizationNotFoundException", "OrganizationNotInAllFeaturesModeException"},
-		Unbuilt:   "Organizations features of IAM: waits for Organizations.",
 	},
 	{
 		Name: "ListPolicies", NewInput: func() wire.Input { return new(ListPoliciesRequest) },
@@ -678,7 +667,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "PutAccountProperties", NewInput: func() wire.Input { return new(PutAccountPropertiesRequest) },
 		NewOutput: func() wire.Output { return new(PutAccountPropertiesResponse) },
 		Errors:    []string{"ConcurrentModification", "InvalidInput", "ServiceFailure"},
-		Unbuilt:   "Account properties: the SDK knows them, AWS has not documented how they behave.",
 	},
 	{
 		Name: "PutGroupPolicy", NewInput: func() wire.Input { return new(PutGroupPolicyRequest) },
@@ -737,8 +725,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "SetSecurityTokenServicePreferences", NewInput: func() wire.Input { return new(SetSecurityTokenServicePreferencesRequest) },
-		Errors:  []string{"ServiceFailure"},
-		Unbuilt: "Outbound federation and endpoint preferences: waits for STS beyond its first operations.",
+		Errors: []string{"ServiceFailure"},
 	},
 	{
 		Name: "SimulateCustomPolicy", NewInput: func() wire.Input { return new(SimulateCustomPolicyRequest) },
