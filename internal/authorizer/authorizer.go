@@ -36,6 +36,7 @@ type Caller struct {
 	TransitiveTags  []string // keys of the session tags that go on to chained sessions
 	SourceIdentity  string
 	Provider        string // aws:FederatedProvider
+	Keys            []Key  // that the identity provider stated and that stay with the session
 	Chained         bool
 }
 
@@ -221,11 +222,17 @@ func (q *query) release() {
 
 // subject fills in what belongs to the caller: its policies and its keys. It reports whether the caller exists.
 func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
+	ctx := &q.context
+	if t := c.Principal.Type; (t == policy.WebIdentity || t == policy.SAML) && c.EntityID == "" {
+		// Somebody known to an identity provider, who asks for a role: of no account, so that only the role's trust policy and
+		// what binds the role's account speak (S4-M13). User name and ID are absent (S4-196).
+		ctx.Set("aws:PrincipalType", "AssumedRole")
+		return true
+	}
 	account, ok := s.Account(c.Principal.Account)
 	if !ok {
 		return false
 	}
-	ctx := &q.context
 	switch c.Principal.Type {
 	case policy.Root:
 		ctx.Set("aws:PrincipalType", "Account")
@@ -249,7 +256,7 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 		}
 		ctx.Set("aws:PrincipalType", "FederatedUser")
 		q.tags("aws:PrincipalTag/", c.SessionTags)
-	case policy.AssumedRole, policy.WebIdentity, policy.SAML:
+	case policy.AssumedRole:
 		r, ok := account.RoleByID(c.EntityID)
 		if !ok {
 			return false
@@ -326,15 +333,18 @@ func (q *query) environment(c *Caller, env *Environment) {
 		ctx.Set("aws:Referer", env.Referer)
 	}
 	q.mfa(c, env)
+	for i := range c.Keys {
+		ctx.Set(c.Keys[i].Name, c.Keys[i].Values...)
+	}
+	if c.Provider != "" {
+		ctx.Set("aws:FederatedProvider", c.Provider)
+	}
 	if !c.Temporary {
 		return
 	}
 	ctx.SetTime("aws:TokenIssueTime", c.Issued)
 	if c.SourceIdentity != "" {
 		ctx.Set("aws:SourceIdentity", c.SourceIdentity)
-	}
-	if c.Provider != "" {
-		ctx.Set("aws:FederatedProvider", c.Provider)
 	}
 }
 

@@ -217,6 +217,9 @@ func checkProviderURL(text string) error {
 		return refuse(fault.InvalidInput, ". The URL must not contain query parameters or a fragment.")
 	}
 	host, path, _ := strings.Cut(strings.TrimPrefix(text, scheme), "/")
+	if slices.Contains(reservedHosts, strings.ToLower(host)) {
+		return refuse(fault.Invalid, "")
+	}
 	if host, port, ok := strings.Cut(host, ":"); !isHost(host) || ok && !isPort(port) {
 		return refuse(fault.Invalid, "")
 	}
@@ -227,6 +230,9 @@ func checkProviderURL(text string) error {
 	}
 	return nil
 }
+
+// reservedHosts would make condition keys that mean something else: https://saml would state saml:sub.
+var reservedHosts = []string{"aws", "iam", "saml", "sts"}
 
 // isHost reports whether s is an IPv4 address or a name of labels of letters, digits and hyphens.
 func isHost(s string) bool {

@@ -79,7 +79,7 @@ func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body 
 // or deleted since. What the signature proved stays proved.
 func (g *Gate) identifyAgain(c *Call) error {
 	if c.signature == nil {
-		return nil // decided by an assertion
+		return nil // decided by an assertion, which is verified again
 	}
 	id, err := g.identify(c.Snapshot, c.signature)
 	if err != nil {
@@ -261,6 +261,9 @@ func sessionCaller(s *snapshot.Snapshot, cl *session.Claims) (*authorizer.Caller
 		SessionTags: cl.Tags, TransitiveTags: cl.TransitiveTagKeys,
 		SourceIdentity: cl.SourceIdentity, Provider: cl.Provider, Chained: cl.Chained,
 	}
+	for _, k := range cl.Context {
+		caller.Keys = append(caller.Keys, authorizer.Key{Name: k.Key, Values: k.Values})
+	}
 	switch cl.Kind {
 	case session.SessionToken:
 		if cl.PrincipalID == cl.Account {
@@ -280,7 +283,7 @@ func sessionCaller(s *snapshot.Snapshot, cl *session.Claims) (*authorizer.Caller
 		}
 		caller.Principal = policy.Principal{
 			Type: policy.AssumedRole, ARN: entity.AssumedRoleARN(r.Account, r.Name, cl.SessionName), Account: r.Account,
-			UniqueID: r.ID + ":" + cl.SessionName, RoleARN: r.ARN(), ServiceLinked: r.ServiceLinked != "",
+			UniqueID: r.ID + ":" + cl.SessionName, RoleARN: r.ARN(), ServiceLinked: r.ServiceLinked != "", Provider: cl.Provider,
 		}
 		return caller, true
 	}

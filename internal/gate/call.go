@@ -17,7 +17,8 @@ import (
 // made on, and the change that its write must carry: a *Call is a directory.Change.
 type Call struct {
 	Request  *wire.Call
-	Caller   *authorizer.Caller // nil for operations decided by an assertion
+	Caller   *authorizer.Caller // nil until it is known
+	Asserted *Assertion         // of operations decided by an assertion
 	Snapshot *snapshot.Snapshot
 	Env      authorizer.Environment
 	// Decisions are the answers to the row's checks, all of them allows by the time a method runs.

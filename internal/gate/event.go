@@ -81,7 +81,9 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	if c.Env.SourceIP.IsValid() {
 		e.SourceIP = c.Env.SourceIP.String()
 	}
-	if c.Caller != nil {
+	if c.Asserted != nil {
+		e.Identity, e.Recipient = c.Asserted.Identity, c.Asserted.Account
+	} else if c.Caller != nil {
 		e.Identity, e.Recipient = identityOf(c), c.Caller.Principal.Account
 	}
 	if c.decoded {
@@ -96,9 +98,12 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	if n := len(c.Decisions); n > 0 {
 		e.Additional.Decision = decisionOf(c, &c.Decisions[n-1])
 	}
-	if row.Decides == ByTrust && len(c.Decisions) > 0 {
+	if (row.Decides == ByTrust || row.Decides == ByAssertion) && len(c.Decisions) > 0 {
 		ch := c.Decisions[0].Check
 		e.Resources = []trail.Resource{{AccountID: ch.ResourceAccount, Type: "AWS::IAM::Role", ARN: ch.Resource}}
+		if a := c.Asserted; a != nil && a.ProviderType != "" {
+			e.Resources = append(e.Resources, trail.Resource{AccountID: a.Account, Type: a.ProviderType, ARN: a.Provider})
+		}
 	}
 	if s := c.event.tls; s != nil {
 		e.TLS = &trail.TLS{
@@ -133,12 +138,30 @@ func identityOf(c *Call) trail.Identity {
 		Attributes:     trail.SessionAttributes{CreationDate: c.Caller.Issued, MFAAuthenticated: !c.Caller.MFAAt.IsZero()},
 		SourceIdentity: c.Caller.SourceIdentity,
 	}
+	if strings.Contains(c.Caller.Provider, ":oidc-provider/") {
+		id.Session.WebIdentity = federation(c.Caller)
+	}
 	if p.Type == policy.AssumedRole {
 		if r, ok := c.Snapshot.RoleByID(c.Caller.EntityID); ok {
 			id.Session.Issuer = &trail.SessionIssuer{Type: "Role", PrincipalID: r.ID, ARN: r.ARN(), AccountID: r.Account, UserName: r.Name}
 		}
 	}
 	return id
+}
+
+// federation is what a session's events say of the identity provider (CloudTrail user guide, "userIdentity element"): its name,
+// and the keys of web identities that stay with the session.
+func federation(caller *authorizer.Caller) *trail.WebIdentity {
+	w := &trail.WebIdentity{FederatedProvider: caller.Provider}
+	for _, k := range caller.Keys {
+		if len(k.Values) == 1 {
+			if w.Attributes == nil {
+				w.Attributes = make(map[string]string)
+			}
+			w.Attributes[k.Name] = k.Values[0]
+		}
+	}
+	return w
 }
 
 func decisionOf(c *Call, d *authorizer.Decision) *trail.Decision {

@@ -179,6 +179,9 @@ func (s *Service) check() error {
 		if row.Decides == 0 || asks != (row.Checks != nil) {
 			return fmt.Errorf("gate: the permission row of %s %s is decided %s and does not say how", s.API.Name, name, row.Decides)
 		}
+		if (row.Decides == ByAssertion) != (row.Verify != nil) {
+			return fmt.Errorf("gate: %s %s is decided %s, and that its row verifies is %v", s.API.Name, name, row.Decides, row.Verify != nil)
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Rows)) {
 		if s.Handlers[name] == nil {
@@ -241,11 +244,11 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 	if handler == nil && c.Request.Operation.Unsigned {
 		return nil, unbuilt(c.Request.Operation) // nobody is known to whom an event would belong
 	}
-	if row.Decides != ByAssertion {
-		if err := g.authenticate(ctx, c, r, body); err != nil {
-			g.meter.AuthenticationFailure(fault.KindOf(err).String())
-			return nil, err
-		}
+	if row.Decides == ByAssertion {
+		c.Env.Region = c.region
+	} else if err := g.authenticate(ctx, c, r, body); err != nil {
+		g.meter.AuthenticationFailure(fault.KindOf(err).String())
+		return nil, err
 	}
 	if handler == nil {
 		return nil, g.closed(c, unbuilt(c.Request.Operation))
@@ -254,12 +257,12 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 	if err := c.Request.Validate(); err != nil {
 		return nil, g.closed(c, err)
 	}
-	if c.service.Admit != nil {
+	if c.service.Admit != nil && row.Decides != ByAssertion {
 		if err := c.service.Admit(c); err != nil {
 			return nil, g.closed(c, err)
 		}
 	}
-	if c.service.Prove != nil {
+	if c.service.Prove != nil && row.Decides != ByAssertion {
 		if err := c.service.Prove(ctx, c); err != nil {
 			return nil, g.closed(c, err)
 		}
@@ -292,19 +295,19 @@ func unbuilt(o *wire.Operation) error {
 
 // attempt decides on the call's snapshot and runs the method.
 func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handler[*Call]) (wire.Output, error) {
-	if err := g.decide(c, row); err != nil {
+	if err := g.decide(ctx, c, row); err != nil {
 		return nil, err
 	}
 	return handler(ctx, c, c.Request.Input)
 }
 
 // decide asks every check of the row.
-func (g *Gate) decide(c *Call, row Row) error {
+func (g *Gate) decide(ctx context.Context, c *Call, row Row) error {
 	c.Decisions = c.Decisions[:0]
-	if row.Checks == nil {
+	checks, err := g.questions(ctx, c, row)
+	if checks == nil && err == nil && row.Decides == Always {
 		return nil
 	}
-	checks, err := row.Checks(c)
 	if err != nil {
 		return err
 	}
@@ -316,11 +319,41 @@ func (g *Gate) decide(c *Call, row Row) error {
 		c.Decisions = append(c.Decisions, d)
 		g.meter.Decision(effectName(&d), d.Layer.String())
 		if !d.Allowed() {
-			return &fault.Error{Kind: fault.Denied, Subject: checks[i].Action, Message: d.Message()}
+			return &fault.Error{Kind: fault.Denied, Subject: checks[i].Action, Message: denial(c, &d)}
 		}
 	}
 	return nil
 }
+
+// questions are the checks of the row. Of a call with an assertion, they come with who calls.
+func (g *Gate) questions(ctx context.Context, c *Call, row Row) ([]authorizer.Check, error) {
+	if row.Decides != ByAssertion {
+		if row.Checks == nil {
+			return nil, nil
+		}
+		return row.Checks(c)
+	}
+	a, err := row.Verify(ctx, c)
+	if err != nil {
+		g.meter.AuthenticationFailure(fault.KindOf(err).String())
+		return nil, err
+	}
+	c.Asserted, c.Caller = a, a.Caller
+	if account, ok := c.Snapshot.Account(a.Account); !ok || account.Suspended {
+		return nil, &fault.Error{Kind: fault.Denied, Message: notAuthorized(a.Checks[0].Action)}
+	}
+	return a.Checks, nil
+}
+
+// denial is AWS's sentence for a denied call. Somebody whom only an identity provider knows has no ARN that it could name.
+func denial(c *Call, d *authorizer.Decision) string {
+	if c.Asserted != nil {
+		return notAuthorized(d.Check.Action)
+	}
+	return d.Message()
+}
+
+func notAuthorized(action string) string { return "Not authorized to perform " + action }
 
 // finish closes the event of a call that has run, and waits for the snapshot to show its write.
 func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) error {
@@ -339,9 +372,10 @@ func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) 
 	return nil
 }
 
-// closed records the failed call and returns err. A call that failed after its write has its event already.
+// closed records the failed call and returns err. A call that failed after its write has its event already, and one of
+// nobody known has none.
 func (g *Gate) closed(c *Call, err error) error {
-	if c.recorded {
+	if c.recorded || c.Caller == nil {
 		return err
 	}
 	f := failure(err, c.Request.API.Protocol, c.service.Codes)

@@ -1,7 +1,10 @@
 package gate
 
 import (
+	"context"
+
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 )
 
@@ -15,7 +18,8 @@ const (
 	Always
 	// ByTrust operations are opened by a role's trust policy, with or without the caller's own policies.
 	ByTrust
-	// ByAssertion operations carry no signature: what they carry is verified by the operation (AssumeRoleWithSAML).
+	// ByAssertion operations carry no signature: what they carry is verified by their row, and opened by a role's trust policy
+	// (AssumeRoleWithSAML).
 	ByAssertion
 )
 
@@ -42,9 +46,28 @@ type Row struct {
 	Responds bool
 	// Body is the size in bytes of the largest request body, where documents make it more than 1 MiB; zero: they do not.
 	Body int64
+	// Verify is there for ByAssertion and for nothing else. It finds out who calls from what the call carries; everything that it
+	// returns without an error has been proved. A call that it refuses leaves no event: nobody is known to have made it.
+	Verify func(context.Context, *Call) (*Assertion, error)
 	// Checks returns the questions to ask, in the order in which denials are reported. It is nil only for Always and
 	// ByAssertion. An error refuses the request before any decision and is reserved for input from which no question can be made.
 	Checks func(*Call) ([]authorizer.Check, error)
+}
+
+// Assertion is who calls an operation that is decided by an assertion, as an identity provider says.
+type Assertion struct {
+	// Caller asks for a session and belongs to no account yet: only the policy of what it asks for speaks for it.
+	Caller *authorizer.Caller
+	// Identity is the caller in the event.
+	Identity trail.Identity
+	// Account is the account whose event it is: that of the role.
+	Account string
+	// Checks are the questions to ask, as Row.Checks returns them; at least one. The first one's resource is the role.
+	Checks []authorizer.Check
+	// Provider is the ARN of the identity provider, for the event; empty for providers that are no resources.
+	Provider, ProviderType string
+	// Verified is for the method.
+	Verified any
 }
 
 // Input returns the call's input as the type that its operation takes. The dispatch table guarantees the type.

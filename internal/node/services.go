@@ -35,7 +35,9 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 
 			RoleDeletion: deletions.Submitted,
 		}),
-		sts.New(sts.Config{Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand}),
+		sts.New(sts.Config{
+			Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand, Keys: oidc.NewKeys(fetch, n.cfg.Now),
+		}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		{API: elasticache.API, Source: "elasticache.amazonaws.com"},
 	}

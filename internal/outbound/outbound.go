@@ -247,3 +247,11 @@ func (c *Client) permitted(a netip.Addr) bool {
 	}
 	return false
 }
+
+// IsNetwork reports whether a fetch failed because the other side could not be reached in time, and not for what it is or
+// answered.
+func IsNetwork(err error) bool {
+	_, dial := errors.AsType[*net.OpError](err)
+	_, name := errors.AsType[*net.DNSError](err)
+	return dial || name || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}

@@ -266,7 +266,7 @@ func TestOIDCProviderURLs(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		for _, url := range []string{"example.com", "https://", "https:///x", "https:x", "https://user@example.com", "https://a b", "https://[::1]/", "https://example.com:0",
 			"https://example.com:99999", "https://example.com:", "https://example.com:443:1", "https://example.com/a*b", "https://example.com/${x}", "https://exa_mple.com",
-			"https://-a.example", "https://a..b", "https://example.com/ä", "https://example.com/a:b", "https://example.com\\@x", "https://" + strings.Repeat("a", 64)} {
+			"https://saml", "https://SAML/x", "https://-a.example", "https://a..b", "https://example.com/ä", "https://example.com/a:b", "https://example.com\\@x", "https://" + strings.Repeat("a", 64)} {
 			w.t = t
 			refused(t, create(url), 400, "ValidationError", say)
 		}

@@ -59,18 +59,24 @@ func assumeRoleChecks(c *gate.Call) ([]authorizer.Check, error) {
 	if source != "" {
 		add("sts:SourceIdentity", source)
 	}
+	return sessionChecks(check, len(in.Tags) > 0 || len(c.Caller.TransitiveTags) > 0, source != ""), nil
+}
+
+// sessionChecks is the question for a role with those that go with it: sts:TagSession where the session is tagged, and
+// sts:SetSourceIdentity where it has a source identity.
+func sessionChecks(check authorizer.Check, tagged, sourced bool) []authorizer.Check {
 	checks := []authorizer.Check{check}
-	if len(in.Tags) > 0 || len(c.Caller.TransitiveTags) > 0 {
+	if tagged {
 		tagging := check
 		tagging.Action = "sts:TagSession"
 		checks = append(checks, tagging)
 	}
-	if source != "" {
+	if sourced {
 		setting := check
 		setting.Action = "sts:SetSourceIdentity"
 		checks = append(checks, setting)
 	}
-	return checks, nil
+	return checks
 }
 
 // AssumeRole gives credentials of a role session. Who may have them was decided by the trust policy, which sees whether a
@@ -91,7 +97,7 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 	if claims.SourceIdentity, err = keptSourceIdentity(c, in); err != nil {
 		return nil, err
 	}
-	if err := setTags(claims, c, in); err != nil {
+	if err := setTags(claims, c.Caller, entityTags(in.Tags), in.TransitiveTagKeys); err != nil {
 		return nil, err
 	}
 	if err := s.setPolicies(claims, c, in.Policy, in.PolicyArns); err != nil {
@@ -148,8 +154,7 @@ func keptSourceIdentity(c *gate.Call, in *shape.AssumeRoleRequest) (string, erro
 }
 
 // setTags joins the tags passed with those that go on from the caller's session. Transitive tags cannot be replaced.
-func setTags(claims *session.Claims, c *gate.Call, in *shape.AssumeRoleRequest) error {
-	tags := entityTags(in.Tags)
+func setTags(claims *session.Claims, caller *authorizer.Caller, tags []entity.Tag, transitive []string) error {
 	for i, t := range tags {
 		if len(t.Key) >= 4 && strings.EqualFold(t.Key[:4], "aws:") {
 			return fault.New(fault.InvalidInput, "Tag keys that begin with aws: are reserved and cannot be set: %s", t.Key)
@@ -159,18 +164,18 @@ func setTags(claims *session.Claims, c *gate.Call, in *shape.AssumeRoleRequest) 
 				return fault.New(fault.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
 			}
 		}
-		if isTransitive(c.Caller, t.Key) {
+		if isTransitive(caller, t.Key) {
 			return fault.New(fault.InvalidInput, "One or more of the tags specified in the request are already set as transitive tags in the calling session.")
 		}
 	}
-	for _, key := range in.TransitiveTagKeys {
+	for _, key := range transitive {
 		if !slices.ContainsFunc(tags, func(t entity.Tag) bool { return strings.EqualFold(t.Key, key) }) {
 			return fault.New(fault.InvalidInput, "The specified transitive tag key must be included in the requested tags.")
 		}
 	}
-	claims.TransitiveTagKeys = slices.Concat(c.Caller.TransitiveTags, in.TransitiveTagKeys)
-	for _, t := range c.Caller.SessionTags {
-		if isTransitive(c.Caller, t.Key) {
+	claims.TransitiveTagKeys = slices.Concat(caller.TransitiveTags, transitive)
+	for _, t := range caller.SessionTags {
+		if isTransitive(caller, t.Key) {
 			tags = append(tags, t)
 		}
 	}

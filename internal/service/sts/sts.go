@@ -10,6 +10,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/federation/oidc"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/secret"
@@ -23,6 +24,13 @@ type Config struct {
 	Ring    *seal.Ring
 	Managed *catalog.Managed
 	Rand    io.Reader // for keys and secrets; nil means crypto/rand
+	// Keys finds the keys of OpenID Connect providers; nil means that none can be reached.
+	Keys ProviderKeys
+}
+
+// ProviderKeys finds the keys of OpenID Connect providers: an [oidc.Keys].
+type ProviderKeys interface {
+	Find(ctx context.Context, issuer string, thumbprints []string, keyID string) (*oidc.KeySet, error)
 }
 
 // Codes verifies one-time codes: a *[directory.Directory].
@@ -37,13 +45,14 @@ type service struct {
 	ring    *seal.Ring
 	managed *catalog.Managed
 	rand    io.Reader
+	keys    ProviderKeys
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand}
+	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand, keys: c.Keys}
 	return &gate.Service{
-		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: rows, Admit: admit, Prove: s.prove,
+		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: s.rows(), Admit: admit, Prove: s.prove,
 		Source: "sts.amazonaws.com",
 		Codes: gate.Codes{
 			fault.InvalidInput: {Code: "InvalidParameterValue", Status: 400},
@@ -52,11 +61,15 @@ func New(c Config) *gate.Service {
 	}
 }
 
-var rows = map[string]gate.Row{
-	"AssumeRole":        {Decides: gate.ByTrust, ReadOnly: true, Responds: true, Checks: assumeRoleChecks},
-	"GetCallerIdentity": {Decides: gate.Always, ReadOnly: true},
-	"GetSessionToken":   {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
-	"GetAccessKeyInfo":  {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
+// rows are the permission rows of all operations. Those that verify what a call carries are methods.
+func (s *service) rows() map[string]gate.Row {
+	return map[string]gate.Row{
+		"AssumeRole":                {Decides: gate.ByTrust, ReadOnly: true, Responds: true, Checks: assumeRoleChecks},
+		"AssumeRoleWithWebIdentity": {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifyWebIdentity},
+		"GetCallerIdentity":         {Decides: gate.Always, ReadOnly: true},
+		"GetSessionToken":           {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
+		"GetAccessKeyInfo":          {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
+	}
 }
 
 // admit holds D1, D2 and D3 of the design and the table of S2 section AA: which credentials may call which operation.

@@ -23,6 +23,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/ostiary-iam/ostiary/internal/node"
+	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
 )
@@ -43,8 +44,14 @@ type account struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldWith(t, outbound.Config{})
+}
+
+// newWorldWith makes a node with its way to the network.
+func newWorldWith(t *testing.T, out outbound.Config) *world {
+	t.Helper()
 	w := &world{t: t}
-	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: w.now, MaxStale: 24 * time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: w.now, MaxStale: 24 * time.Hour, Outbound: out, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,7 +31,6 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(AssumeRoleWithWebIdentityResponse) },
 		Unsigned:  true,
 		Errors:    []string{"MalformedPolicyDocument", "PackedPolicyTooLarge", "IDPRejectedClaim", "IDPCommunicationError", "InvalidIdentityToken", "ExpiredTokenException", "RegionDisabledException"},
-		Unbuilt:   "Federated sessions: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "AssumeRoot", NewInput: func() wire.Input { return new(AssumeRootRequest) },

@@ -13,6 +13,7 @@ import (
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
 	AssumeRole(ctx context.Context, c C, in *AssumeRoleRequest) (*AssumeRoleResponse, error)
+	AssumeRoleWithWebIdentity(ctx context.Context, c C, in *AssumeRoleWithWebIdentityRequest) (*AssumeRoleWithWebIdentityResponse, error)
 	GetAccessKeyInfo(ctx context.Context, c C, in *GetAccessKeyInfoRequest) (*GetAccessKeyInfoResponse, error)
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
 	GetSessionToken(ctx context.Context, c C, in *GetSessionTokenRequest) (*GetSessionTokenResponse, error)
@@ -21,9 +22,10 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
-		"AssumeRole":        wire.WithOutput(s.AssumeRole),
-		"GetAccessKeyInfo":  wire.WithOutput(s.GetAccessKeyInfo),
-		"GetCallerIdentity": wire.WithOutput(s.GetCallerIdentity),
-		"GetSessionToken":   wire.WithOutput(s.GetSessionToken),
+		"AssumeRole":                wire.WithOutput(s.AssumeRole),
+		"AssumeRoleWithWebIdentity": wire.WithOutput(s.AssumeRoleWithWebIdentity),
+		"GetAccessKeyInfo":          wire.WithOutput(s.GetAccessKeyInfo),
+		"GetCallerIdentity":         wire.WithOutput(s.GetCallerIdentity),
+		"GetSessionToken":           wire.WithOutput(s.GetSessionToken),
 	}
 }
