@@ -9,6 +9,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/sts"
 )
 
 // TestTablesAreTotal: every kind of error has a code in every protocol, and none that is not one.
@@ -125,10 +126,16 @@ func TestNotBuilt(t *testing.T) {
 	w.refused(a, 400, "UnknownOperationException", "The operation that the X-Amz-Target header names is not known.")
 
 	// What comes without a signature belongs to nobody.
-	a = w.send(request{form: stsForm("AssumeRoleWithWebIdentity"), raw: func(*http.Request) bool { return false }})
-	w.refused(a, 501, "NotImplemented", "AssumeRoleWithWebIdentity of sts is not built yet: …")
-	if all := w.events(a.requestID); len(all) != 0 {
-		t.Errorf("recorded %v", all)
+	for _, name := range []string{"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity"} {
+		a = w.send(request{form: stsForm(name), raw: func(*http.Request) bool { return false }})
+		if o := sts.New(sts.Config{}).API.Operations[name]; o.Unbuilt != "" {
+			w.refused(a, 501, "NotImplemented", name+" of sts is not built yet: …")
+		} else if a.status != 400 || a.code != "ValidationError" { // it has no parameters
+			t.Errorf("%s: %d %s", name, a.status, a.body)
+		}
+		if all := w.events(a.requestID); len(all) != 0 {
+			t.Errorf("recorded %v", all)
+		}
 	}
 }
 
@@ -141,6 +148,14 @@ func TestServiceWithoutRow(t *testing.T) {
 		"no checks":  func(s *gate.Service) { s.Rows["AssumeRole"] = gate.Row{Decides: gate.ByTrust} },
 		"checks":     func(s *gate.Service) { r := s.Rows["AssumeRole"]; r.Decides = gate.Always; s.Rows["AssumeRole"] = r },
 		"no handler": func(s *gate.Service) { delete(s.Handlers, "GetCallerIdentity") },
+		"no assertion": func(s *gate.Service) {
+			s.Rows["AssumeRoleWithWebIdentity"] = gate.Row{Decides: gate.ByAssertion}
+		},
+		"an assertion": func(s *gate.Service) {
+			r := s.Rows["AssumeRole"]
+			r.Verify = s.Rows["AssumeRoleWithWebIdentity"].Verify
+			s.Rows["AssumeRole"] = r
+		},
 	} {
 		c := w.config()
 		rows, handlers := make(map[string]gate.Row), c.Services[1].Handlers
