@@ -388,6 +388,16 @@ func (s *state) policy(name string) *entity.Policy {
 	return nil
 }
 
+// head is the revision of the last write.
+func (w *world) head() store.Revision {
+	w.t.Helper()
+	rev, err := w.store.Head(context.Background())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rev
+}
+
 // intact checks what the package promises of the store after every commit: indexes, counts and references agree with the
 // records.
 func (w *world) intact() {
