@@ -111,6 +111,10 @@ func Quota(acct *entity.Account, name string) int {
 	return q.standard
 }
 
+// MostQuota returns what the quota of that name can be raised to; zero is anything. What is more than that the records do not
+// hold: one role in an instance profile, say.
+func MostQuota(name string) int { return quotas[name].most }
+
 // Quotas returns every quota in force for an account, by name.
 func Quotas(acct *entity.Account) map[string]int {
 	all := make(map[string]int, len(quotas))

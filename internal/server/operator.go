@@ -36,6 +36,12 @@ const (
 //
 //	POST /_ostiary/v1/accounts   body: nothing, or {"Name", "Email", "Alias"}, each optional
 //	                             answer: {"AccountId", "AccessKeyId", "SecretAccessKey"} of the new account's root user
+//	GET  /_ostiary/v1/accounts/ID/quotas
+//	                             answer: {"Quotas": [Quota…]}, by name
+//	PUT  /_ostiary/v1/accounts/ID/quotas/NAME
+//	                             body: {"Value": n}; answer: the [Quota]
+//	DELETE /_ostiary/v1/accounts/ID/quotas/NAME
+//	                             goes back to the default; answer: the [Quota]
 //	GET  /_ostiary/v1/status     answer: [Status]
 //	GET  /_ostiary/v1/events     ?account=ID&after=POSITION&limit=N, all optional
 //	                             answer: {"Events": [records in CloudTrail's form, oldest first…], "Next": POSITION}
@@ -47,6 +53,7 @@ type Operator struct {
 	// TokenHash returns the SHA-256 of the token; ok is false where there is none, and then nothing is allowed.
 	TokenHash func() (hash [sha256.Size]byte, ok bool)
 	Accounts  Accounts
+	Quotas    Quotas
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
 	Tokens    Tokens
@@ -107,6 +114,11 @@ func (s *Server) operator() http.Handler {
 	op := &s.cfg.Operator
 	if op.Accounts != nil {
 		mux.HandleFunc("POST "+operatorPrefix+"accounts", s.createAccount)
+	}
+	if op.Quotas != nil {
+		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/quotas", s.listQuotas)
+		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/quotas/{name}", s.setQuota)
+		mux.HandleFunc("DELETE "+operatorPrefix+"accounts/{account}/quotas/{name}", s.resetQuota)
 	}
 	if op.Status != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"status", s.status)
