@@ -198,6 +198,9 @@ func (tx *Tx) CreateLoginProfile(n *NewPassword, reset bool) (p *entity.LoginPro
 	if err := r.hold(n); err != nil {
 		return nil, err
 	}
+	if err := checkQuota(r.account, LoginProfilesPerUserQuota, 1); err != nil {
+		return nil, err
+	}
 	p = &entity.LoginProfile{Account: r.account.ID, User: r.owner, CreatedAt: tx.now, ChangedAt: tx.now, Hash: n.hash, ResetRequired: reset}
 	if err := tx.addItem(r.account, p, ""); err != nil {
 		return nil, err

@@ -317,6 +317,9 @@ func TestPasswordErrors(t *testing.T) {
 		_, err := w.root.DeleteAccountPasswordPolicy(ctx, &sdk.DeleteAccountPasswordPolicyInput{})
 		return err
 	}
+	w.make(func(tx *directory.Tx) error { _, err := tx.SetQuota(w.account, directory.LoginProfilesPerUserQuota, new(0)); return err })
+	expect("CreateLoginProfile", create(bare, aws.String(firstPassword)), 409, "LimitExceeded", "Cannot exceed quota for LoginProfilesPerUser: 0")
+	w.make(func(tx *directory.Tx) error { _, err := tx.SetQuota(w.account, directory.LoginProfilesPerUserQuota, nil); return err })
 	if err := remove(); err != nil {
 		t.Fatal(err)
 	}
@@ -344,7 +347,7 @@ func TestPasswordErrors(t *testing.T) {
 // passwordsCannot are errors that the model lists and for which there is no occasion.
 var passwordsCannot = map[string]map[string]string{
 	"LimitExceeded": {
-		"CreateLoginProfile": "a user has one password", "UpdateLoginProfile": nothingGrows, "DeleteLoginProfile": nothingGrows, "ChangePassword": nothingGrows,
+		"UpdateLoginProfile": nothingGrows, "DeleteLoginProfile": nothingGrows, "ChangePassword": nothingGrows,
 		"UpdateAccountPasswordPolicy": "an account has one policy", "DeleteAccountPasswordPolicy": nothingGrows,
 	},
 	"EntityTemporarilyUnmodifiable": {"UpdateLoginProfile": atOnce, "DeleteLoginProfile": atOnce, "ChangePassword": atOnce},
