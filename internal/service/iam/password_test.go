@@ -317,9 +317,15 @@ func TestPasswordErrors(t *testing.T) {
 		_, err := w.root.DeleteAccountPasswordPolicy(ctx, &sdk.DeleteAccountPasswordPolicyInput{})
 		return err
 	}
-	w.make(func(tx *directory.Tx) error { _, err := tx.SetQuota(w.account, directory.LoginProfilesPerUserQuota, new(0)); return err })
+	w.make(func(tx *directory.Tx) error {
+		_, err := tx.SetQuota(w.account, directory.LoginProfilesPerUserQuota, new(0))
+		return err
+	})
 	expect("CreateLoginProfile", create(bare, aws.String(firstPassword)), 409, "LimitExceeded", "Cannot exceed quota for LoginProfilesPerUser: 0")
-	w.make(func(tx *directory.Tx) error { _, err := tx.SetQuota(w.account, directory.LoginProfilesPerUserQuota, nil); return err })
+	w.make(func(tx *directory.Tx) error {
+		_, err := tx.SetQuota(w.account, directory.LoginProfilesPerUserQuota, nil)
+		return err
+	})
 	if err := remove(); err != nil {
 		t.Fatal(err)
 	}
