@@ -254,6 +254,17 @@ func (s *Service) Actions() iter.Seq[*Action] {
 	}
 }
 
+// ActionNames yields the names of the service's actions, in the order of lower-case names.
+func (s *Service) ActionNames() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for a := range s.Actions() {
+			if !yield(a.Name) {
+				return
+			}
+		}
+	}
+}
+
 // NumActions is the number of the service's actions.
 func (s *Service) NumActions() int { return s.count }
 

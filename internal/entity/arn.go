@@ -22,6 +22,11 @@ func FederatedUserARN(account, name string) string {
 	return "arn:" + Partition + ":sts::" + account + ":federated-user/" + name
 }
 
+// AccessReportARN is the ARN of the access report about a part of the organization that an account manages.
+func AccessReportARN(account, path string) string {
+	return "arn:" + Partition + ":iam::" + account + ":access-report/" + path
+}
+
 func iamARN(account, kind, path, name string) string {
 	return "arn:" + Partition + ":iam::" + account + ":" + kind + path + name
 }

@@ -263,6 +263,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"SSHPublicKeyBody": key1, "SSHPublicKeyId": sshKey, "Encoding": "PEM", "CertificateBody": own.Body, "CertificateId": signing,
 		"PrivateKey": own.PEM, "ServerCertificateName": "site", "ServiceName": "codecommit.amazonaws.com", "ServiceSpecificCredentialId": gitKey,
 		"UserName": "target", "GroupName": "crew", "RoleName": "worker", "PolicyName": "inline", "PolicyDocument": document,
+		"Arn": role, "JobId": "00000000-0000-4000-8000-000000000000", "ServiceNamespace": "s3", "ServiceNamespaces.member.1": "s3",
+		"EntityPath":               "o-abcdefghij/r-abcd",
 		"AssumeRolePolicyDocument": trust, "PolicyArn": managed, "PermissionsBoundary": administrator, "VersionId": "v1",
 		"AccessKeyId": key, "InstanceProfileName": "profile", "AWSServiceName": "elasticache.amazonaws.com",
 		"DeletionTaskId": "task/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache/4ec9ca2f-9f38-4b0f-9e8e-fd0ea6ddaa8c", "AccountAlias": "acme", "Status": "Inactive", "RoleArn": role, "RoleSessionName": "session", "Description": "x",

@@ -258,10 +258,11 @@ func (n *Node) wire(context.Context) error {
 	n.metrics.UsagePending(uses.Pending)
 	n.run("the record of last uses", func(ctx context.Context) error { uses.Run(ctx); return nil })
 	reports := report.New(report.Config{
-		Store: n.store, Snapshots: n.snapshots, Usage: uses, Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now,
+		Store: n.store, Snapshots: n.snapshots, Usage: uses, Managed: catalog.ManagedPolicies(), Reference: catalog.ServiceReference(),
+		Tracked: n.tracked, Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now,
 	})
-	n.run("the maker of reports", reports.Run)
 	n.services = n.makeServices(uses, reports)
+	n.run("the maker of reports", reports.Run) // it asks for the services' operations
 	g, err := gate.New(gate.Config{
 		Services: n.services, Snapshots: n.snapshots, Store: n.store, Ring: n.ring, Managed: catalog.ManagedPolicies(), Trail: n.trail,
 		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/federation/oidc"
@@ -41,6 +43,16 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		{API: elasticache.API, Source: "elasticache.amazonaws.com"},
 	}
+}
+
+// tracked lists the operations of a service whose use is noted: all that are built.
+func (n *Node) tracked(service string) []string {
+	for _, s := range n.services {
+		if s.API.SigningName == service {
+			return slices.Sorted(maps.Keys(s.Handlers))
+		}
+	}
+	return nil
 }
 
 // awsRegions are the regions that a signature may name: those of the aws partition (AWS General Reference, "Service

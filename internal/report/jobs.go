@@ -119,6 +119,9 @@ func (m *Maker) Work(ctx context.Context) (seen store.Revision, err error) {
 		if w.Credentials {
 			err = errors.Join(err, fault.Wrap(m.makeCredentials(ctx, w.account, seen), "making the credential report of "+w.account))
 		}
+		for _, job := range slices.Concat(w.Access, w.Organization) {
+			err = errors.Join(err, fault.Wrap(m.makeAccess(ctx, w.account, job, seen), "making the access report "+job))
+		}
 	}
 	return seen, err
 }

@@ -123,6 +123,44 @@ func TestCrash(t *testing.T) {
 	}
 }
 
+// TestSweepAccessReports: a report of last uses goes after a week with its text, and an open job that never came to its end too.
+func TestSweepAccessReports(t *testing.T) {
+	w := newWorld(t)
+	ask := func() (r *entity.AccessReport) {
+		w.commit(func(tx *directory.Tx) (err error) {
+			r, err = tx.StartAccessReport(w.account, directory.NewAccessReport{Kind: entity.KindUser, Target: "AIDANONE", ARN: "arn"})
+			return err
+		})
+		return r
+	}
+	ask()
+	w.work(w.maker)
+	w.passed += time.Hour
+	ask() // nobody makes it
+	reports := func(want, open int) {
+		t.Helper()
+		if err := w.maker.Sweep(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.keys(entity.AccessReports); got != want {
+			t.Errorf("after %s: %d reports, want %d", w.passed, got, want)
+		}
+		if got := w.keys(entity.OpenJobsPlane); got != open {
+			t.Errorf("after %s: %d accounts have open jobs, want %d", w.passed, got, open)
+		}
+	}
+	reports(2, 1)
+	w.passed = directory.AccessReportLife - time.Second
+	reports(2, 1)
+	w.passed = directory.AccessReportLife
+	reports(1, 1)
+	w.passed += time.Hour
+	reports(0, 0)
+	if got := w.keys(entity.ReportParts); got != 0 {
+		t.Errorf("%d parts are left", got)
+	}
+}
+
 // TestRun: a maker that runs finds what was asked for before it began and what is asked for while it runs, also after the store
 // was down, and ends with its context.
 func TestRun(t *testing.T) {

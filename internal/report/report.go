@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
@@ -36,14 +37,19 @@ type Meter interface {
 	ReportMade(kind string, ok bool)
 }
 
-// Config is what a Maker needs. All fields but Meter, Log and Now are required.
+// Config is what a Maker needs. All fields but Organizations, Meter, Log and Now are required.
 type Config struct {
 	Store     store.Store
 	Snapshots Snapshots
 	Usage     Usage
-	Meter     Meter            // nil counts nothing
-	Log       *slog.Logger     // nil means slog.Default
-	Now       func() time.Time // nil means time.Now
+	Managed   *catalog.Managed
+	Reference *catalog.Reference
+	// Tracked returns, sorted, the names of the actions of a service whose last use is noted, by the service's prefix.
+	Tracked       func(service string) []string
+	Organizations Organizations    // nil: there are none
+	Meter         Meter            // nil counts nothing
+	Log           *slog.Logger     // nil means slog.Default
+	Now           func() time.Time // nil means time.Now
 }
 
 // Maker makes reports, and reads those that are made. It is safe for concurrent use.

@@ -35,6 +35,8 @@ type world struct {
 	passed   time.Duration
 	changes  int
 	made     made
+
+	organizations report.Organizations // what makers are made with
 }
 
 // hooked lets a test step in before an Update, which fails with the hook's error.
@@ -96,7 +98,10 @@ func newWorld(t testing.TB) *world {
 }
 
 func (w *world) newMaker() *report.Maker {
-	return report.New(report.Config{Store: w.store, Snapshots: w.follower, Usage: w.usage, Meter: &w.made, Now: w.now})
+	return report.New(report.Config{
+		Store: w.store, Snapshots: w.follower, Usage: w.usage, Managed: catalog.ManagedPolicies(), Reference: catalog.ServiceReference(),
+		Tracked: func(string) []string { return []string{"Do"} }, Organizations: w.organizations, Meter: &w.made, Now: w.now,
+	})
 }
 
 func (w *world) now() time.Time { return noon.Add(w.passed) }

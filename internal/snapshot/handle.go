@@ -194,7 +194,9 @@ func user(s *Snapshot, st *accountState, n *userNode) User {
 }
 
 // Identity returns the policies that grant to the user: inline, attached, then those of each group (inline, attached), in
-// the order of the record, a managed policy once, and last what the account's password policy grants all users, if it does. It is never nil. The slice is shared: read it only.
+// the order of the record, a managed policy once, and last what the account's password policy grants all users, if it does. It is
+// never nil. The slice is shared: read it only. The name of a managed policy is its ARN, that of an inline policy is the kind and name
+// of its holder and its own: group/crew/one.
 func (u User) Identity() []*policy.Policy { return u.linked().identity }
 
 // IdentityProgram returns Identity merged, for users that are seen often; nil for others.

@@ -33,6 +33,9 @@ func (u User) linked() *linked {
 // ownPasswordName is what the policy that an account setting makes is called in explanations.
 const ownPasswordName = "account/password-policy/AllowUsersToChangePassword"
 
+// Own reports whether a policy of [User.Identity] is one that was embedded or attached, and not what a setting of the account grants.
+func Own(p *policy.Policy) bool { return p.Name() != ownPasswordName }
+
 // ownPassword is what the setting AllowUsersToChangePassword grants every user of the account, as if it were attached to each
 // (S1-171, S1-172): to change their own password, and to read the rules. A name is one user's whatever the path, so that the two
 // patterns mean the caller and nobody else. Sessions of federated users have their user's policies and are no users: they have

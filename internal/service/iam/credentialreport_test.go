@@ -199,7 +199,7 @@ func TestCredentialReportRows(t *testing.T) {
 
 	rows, order, header := w.reportRows()
 	t.Run("form", func(t *testing.T) {
-		checklist.Shows(t, "S1-282", "S1-287")
+		checklist.Shows(t, "S1-282")
 		// D5: today's columns, which are the guide's 22 and one more.
 		want := "user,arn,user_creation_time,password_enabled,password_last_used,password_last_changed,password_next_rotation,mfa_active," +
 			"access_key_1_active,access_key_1_last_rotated,access_key_1_last_used_date,access_key_1_last_used_region,access_key_1_last_used_service," +

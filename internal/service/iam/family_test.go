@@ -39,6 +39,7 @@ var families = map[string]family{
 	"signing certificates":         {furnishKeys, signingPermissions, signingErrors, signingCannot},
 	"server certificates":          {furnishKeys, serverCertificatePermissions, serverCertificateErrors, serverCertificatesCannot},
 	"service-specific credentials": {furnishKeys, serviceCredentialPermissions, serviceCredentialErrors, nil},
+	"last accessed":                {furnishLastAccessed, lastAccessedPermissions, lastAccessedErrors, lastAccessedCannot},
 }
 
 // sortedPermissions puts the operations in the order of their names, for tables that are made from maps.

@@ -255,7 +255,7 @@ const (
 )
 
 var status = map[string]int{
-	"NoSuchEntity": 404, "ReportNotPresent": 410, "ReportExpired": 410, "ReportInProgress": 404, "EntityAlreadyExists": 409, "DeleteConflict": 409, "LimitExceeded": 409, "UnmodifiableEntity": 400,
+	"NoSuchEntity": 404, "ReportNotPresent": 410, "ReportExpired": 410, "ReportInProgress": 404, "ReportGenerationLimitExceeded": 409, "EntityAlreadyExists": 409, "DeleteConflict": 409, "LimitExceeded": 409, "UnmodifiableEntity": 400,
 	"PolicyNotAttachable": 400, "InvalidInput": 400, "MalformedPolicyDocument": 400, "ValidationError": 400,
 	"OpenIdIdpCommunicationError": 400,
 	"InvalidAuthenticationCode":   403, "EntityTemporarilyUnmodifiable": 409,

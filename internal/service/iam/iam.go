@@ -16,6 +16,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/report"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
 )
@@ -31,6 +32,10 @@ type Usage interface {
 // Reports shows what reports are there: a *[report.Maker].
 type Reports interface {
 	Credentials(ctx context.Context, account string) (r *entity.CredentialReport, csv []byte, err error)
+	Access(ctx context.Context, account, job string) (r *entity.AccessReport, a *report.Accessed, err error)
+	Organization(ctx context.Context, account, job string) (r *entity.AccessReport, o *report.Organization, err error)
+	// Manages fails unless the account is the management account of an organization.
+	Manages(account string) error
 }
 
 // Config is what the service needs; Meter and the fields from Thumbprint on may be left out.
@@ -59,6 +64,8 @@ type service struct {
 	usage   Usage
 	reports Reports
 	meter   Meter
+	// reference has the names of services and actions.
+	reference *catalog.Reference
 
 	thumbprint func(ctx context.Context, url string) (string, error)
 	submitted  func(account, task string)
@@ -69,7 +76,7 @@ type service struct {
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, thumbprint: c.Thumbprint,
+	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, reference: catalog.ServiceReference(), thumbprint: c.Thumbprint,
 		submitted: c.RoleDeletion, meter: c.Meter, organizations: c.Organizations, issuers: cmp.Or(c.IssuerDomain, DefaultIssuerDomain)}
 	if s.meter == nil {
 		s.meter = noMeter{}
@@ -88,10 +95,10 @@ func rows() map[string]gate.Row {
 		simulateRows,
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
 		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
-		credentialReportRows,
 		loginProfileRows, passwordPolicyRows, serviceLinkedRows,
 		sshPublicKeyRows, signingCertificateRows, serverCertificateRows, serviceCredentialRows,
 		settingRows, roleTemplateRows, organizationRows,
+		credentialReportRows, lastAccessedRows, organizationsReportRows,
 	} {
 		maps.Copy(all, some)
 	}

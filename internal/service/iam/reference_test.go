@@ -177,6 +177,7 @@ func fill(w *world, input wire.Input, accessKey string) {
 		"PermissionsBoundary": readOnly, "Path": "/team/", "PathPrefix": "/team/", "PolicyName": "plan", "AccessKeyId": accessKey,
 		"AWSServiceName": "elasticache.amazonaws.com", "DeletionTaskId": "task/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache/1",
 		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
+		"Arn": w.arn("user/team/target"), "EntityPath": aPart, "OrganizationsPolicyId": "p-examplepolicy",
 		"VirtualMFADeviceName": "phone", "SerialNumber": w.arn("mfa/team/phone"),
 		"Name": "corp", "SAMLProviderArn": w.arn("saml-provider/corp"),
 		"ServerCertificateName": "site", "ServiceName": codeCommit,

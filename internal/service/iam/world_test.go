@@ -59,6 +59,9 @@ type world struct {
 	changes      atomic.Int64
 	organization atomic.Pointer[iam.Organization] // nil: there is none
 
+	reported             reportedOrganization // what reports are made about; none at first
+	job, organizationJob string               // finished jobs, where a family has them
+
 	thumbprint func(url string) (string, error) // of an OpenID Connect provider; nil: none can be reached
 }
 
@@ -200,7 +203,10 @@ func (w *world) askThumbprint(_ context.Context, url string) (string, error) {
 }
 
 func (w *world) newMaker() *report.Maker {
-	return report.New(report.Config{Store: w.store, Snapshots: w.follower, Usage: w.usage, Now: w.now})
+	return report.New(report.Config{
+		Store: w.store, Snapshots: w.follower, Usage: w.usage, Managed: catalog.ManagedPolicies(), Reference: catalog.ServiceReference(),
+		Tracked: tracked, Organizations: &w.reported, Now: w.now,
+	})
 }
 
 // now is the clock of the service.

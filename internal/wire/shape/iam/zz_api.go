@@ -283,13 +283,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "GenerateOrganizationsAccessReport", NewInput: func() wire.Input { return new(GenerateOrganizationsAccessReportRequest) },
 		NewOutput: func() wire.Output { return new(GenerateOrganizationsAccessReportResponse) },
 		Errors:    []string{"ReportGenerationLimitExceeded"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GenerateServiceLastAccessedDetails", NewInput: func() wire.Input { return new(GenerateServiceLastAccessedDetailsRequest) },
 		NewOutput: func() wire.Output { return new(GenerateServiceLastAccessedDetailsResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GetAccessKeyLastUsed", NewInput: func() wire.Input { return new(GetAccessKeyLastUsedRequest) },
@@ -378,7 +376,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetOrganizationsAccessReport", NewInput: func() wire.Input { return new(GetOrganizationsAccessReportRequest) },
 		NewOutput: func() wire.Output { return new(GetOrganizationsAccessReportResponse) },
 		Errors:    []string{"NoSuchEntity"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GetOutboundWebIdentityFederationInfo", NewInput: func() wire.Input { return new(GetOutboundWebIdentityFederationInfoRequest) },
@@ -429,13 +426,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetServiceLastAccessedDetails", NewInput: func() wire.Input { return new(GetServiceLastAccessedDetailsRequest) },
 		NewOutput: func() wire.Output { return new(GetServiceLastAccessedDetailsResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GetServiceLastAccessedDetailsWithEntities", NewInput: func() wire.Input { return new(GetServiceLastAccessedDetailsWithEntitiesRequest) },
 		NewOutput: func() wire.Output { return new(GetServiceLastAccessedDetailsWithEntitiesResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "GetServiceLinkedRoleDeletionStatus", NewInput: func() wire.Input { return new(GetServiceLinkedRoleDeletionStatusRequest) },
@@ -568,7 +563,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ListPoliciesGrantingServiceAccess", NewInput: func() wire.Input { return new(ListPoliciesGrantingServiceAccessRequest) },
 		NewOutput: func() wire.Output { return new(ListPoliciesGrantingServiceAccessResponse) },
 		Errors:    []string{"NoSuchEntity", "InvalidInput"},
-		Unbuilt:   "Reports and last-accessed data: waits for usage records.",
 	},
 	{
 		Name: "ListPolicyTags", NewInput: func() wire.Input { return new(ListPolicyTagsRequest) },

@@ -69,6 +69,8 @@ type Service[C any] interface {
 	EnableOrganizationsRootSessions(ctx context.Context, c C, in *EnableOrganizationsRootSessionsRequest) (*EnableOrganizationsRootSessionsResponse, error)
 	EnableOutboundWebIdentityFederation(ctx context.Context, c C, in *EnableOutboundWebIdentityFederationRequest) (*EnableOutboundWebIdentityFederationResponse, error)
 	GenerateCredentialReport(ctx context.Context, c C, in *GenerateCredentialReportRequest) (*GenerateCredentialReportResponse, error)
+	GenerateOrganizationsAccessReport(ctx context.Context, c C, in *GenerateOrganizationsAccessReportRequest) (*GenerateOrganizationsAccessReportResponse, error)
+	GenerateServiceLastAccessedDetails(ctx context.Context, c C, in *GenerateServiceLastAccessedDetailsRequest) (*GenerateServiceLastAccessedDetailsResponse, error)
 	GetAccessKeyLastUsed(ctx context.Context, c C, in *GetAccessKeyLastUsedRequest) (*GetAccessKeyLastUsedResponse, error)
 	GetAccountAuthorizationDetails(ctx context.Context, c C, in *GetAccountAuthorizationDetailsRequest) (*GetAccountAuthorizationDetailsResponse, error)
 	GetAccountPasswordPolicy(ctx context.Context, c C, in *GetAccountPasswordPolicyRequest) (*GetAccountPasswordPolicyResponse, error)
@@ -83,6 +85,7 @@ type Service[C any] interface {
 	GetLoginProfile(ctx context.Context, c C, in *GetLoginProfileRequest) (*GetLoginProfileResponse, error)
 	GetMFADevice(ctx context.Context, c C, in *GetMFADeviceRequest) (*GetMFADeviceResponse, error)
 	GetOpenIDConnectProvider(ctx context.Context, c C, in *GetOpenIDConnectProviderRequest) (*GetOpenIDConnectProviderResponse, error)
+	GetOrganizationsAccessReport(ctx context.Context, c C, in *GetOrganizationsAccessReportRequest) (*GetOrganizationsAccessReportResponse, error)
 	GetOutboundWebIdentityFederationInfo(ctx context.Context, c C, in *GetOutboundWebIdentityFederationInfoRequest) (*GetOutboundWebIdentityFederationInfoResponse, error)
 	GetPolicy(ctx context.Context, c C, in *GetPolicyRequest) (*GetPolicyResponse, error)
 	GetPolicyVersion(ctx context.Context, c C, in *GetPolicyVersionRequest) (*GetPolicyVersionResponse, error)
@@ -92,6 +95,8 @@ type Service[C any] interface {
 	GetSAMLProvider(ctx context.Context, c C, in *GetSAMLProviderRequest) (*GetSAMLProviderResponse, error)
 	GetSSHPublicKey(ctx context.Context, c C, in *GetSSHPublicKeyRequest) (*GetSSHPublicKeyResponse, error)
 	GetServerCertificate(ctx context.Context, c C, in *GetServerCertificateRequest) (*GetServerCertificateResponse, error)
+	GetServiceLastAccessedDetails(ctx context.Context, c C, in *GetServiceLastAccessedDetailsRequest) (*GetServiceLastAccessedDetailsResponse, error)
+	GetServiceLastAccessedDetailsWithEntities(ctx context.Context, c C, in *GetServiceLastAccessedDetailsWithEntitiesRequest) (*GetServiceLastAccessedDetailsWithEntitiesResponse, error)
 	GetServiceLinkedRoleDeletionStatus(ctx context.Context, c C, in *GetServiceLinkedRoleDeletionStatusRequest) (*GetServiceLinkedRoleDeletionStatusResponse, error)
 	GetUser(ctx context.Context, c C, in *GetUserRequest) (*GetUserResponse, error)
 	GetUserPolicy(ctx context.Context, c C, in *GetUserPolicyRequest) (*GetUserPolicyResponse, error)
@@ -113,6 +118,7 @@ type Service[C any] interface {
 	ListOpenIDConnectProviders(ctx context.Context, c C, in *ListOpenIDConnectProvidersRequest) (*ListOpenIDConnectProvidersResponse, error)
 	ListOrganizationsFeatures(ctx context.Context, c C, in *ListOrganizationsFeaturesRequest) (*ListOrganizationsFeaturesResponse, error)
 	ListPolicies(ctx context.Context, c C, in *ListPoliciesRequest) (*ListPoliciesResponse, error)
+	ListPoliciesGrantingServiceAccess(ctx context.Context, c C, in *ListPoliciesGrantingServiceAccessRequest) (*ListPoliciesGrantingServiceAccessResponse, error)
 	ListPolicyTags(ctx context.Context, c C, in *ListPolicyTagsRequest) (*ListPolicyTagsResponse, error)
 	ListPolicyVersions(ctx context.Context, c C, in *ListPolicyVersionsRequest) (*ListPolicyVersionsResponse, error)
 	ListRolePolicies(ctx context.Context, c C, in *ListRolePoliciesRequest) (*ListRolePoliciesResponse, error)
@@ -239,6 +245,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"EnableOrganizationsRootSessions":               wire.WithOutput(s.EnableOrganizationsRootSessions),
 		"EnableOutboundWebIdentityFederation":           wire.WithOutput(s.EnableOutboundWebIdentityFederation),
 		"GenerateCredentialReport":                      wire.WithOutput(s.GenerateCredentialReport),
+		"GenerateOrganizationsAccessReport":             wire.WithOutput(s.GenerateOrganizationsAccessReport),
+		"GenerateServiceLastAccessedDetails":            wire.WithOutput(s.GenerateServiceLastAccessedDetails),
 		"GetAccessKeyLastUsed":                          wire.WithOutput(s.GetAccessKeyLastUsed),
 		"GetAccountAuthorizationDetails":                wire.WithOutput(s.GetAccountAuthorizationDetails),
 		"GetAccountPasswordPolicy":                      wire.WithOutput(s.GetAccountPasswordPolicy),
@@ -253,6 +261,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetLoginProfile":                               wire.WithOutput(s.GetLoginProfile),
 		"GetMFADevice":                                  wire.WithOutput(s.GetMFADevice),
 		"GetOpenIDConnectProvider":                      wire.WithOutput(s.GetOpenIDConnectProvider),
+		"GetOrganizationsAccessReport":                  wire.WithOutput(s.GetOrganizationsAccessReport),
 		"GetOutboundWebIdentityFederationInfo":          wire.WithOutput(s.GetOutboundWebIdentityFederationInfo),
 		"GetPolicy":                                     wire.WithOutput(s.GetPolicy),
 		"GetPolicyVersion":                              wire.WithOutput(s.GetPolicyVersion),
@@ -262,6 +271,8 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetSAMLProvider":                               wire.WithOutput(s.GetSAMLProvider),
 		"GetSSHPublicKey":                               wire.WithOutput(s.GetSSHPublicKey),
 		"GetServerCertificate":                          wire.WithOutput(s.GetServerCertificate),
+		"GetServiceLastAccessedDetails":                 wire.WithOutput(s.GetServiceLastAccessedDetails),
+		"GetServiceLastAccessedDetailsWithEntities":     wire.WithOutput(s.GetServiceLastAccessedDetailsWithEntities),
 		"GetServiceLinkedRoleDeletionStatus":            wire.WithOutput(s.GetServiceLinkedRoleDeletionStatus),
 		"GetUser":                                       wire.WithOutput(s.GetUser),
 		"GetUserPolicy":                                 wire.WithOutput(s.GetUserPolicy),
@@ -283,6 +294,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListOpenIDConnectProviders":                    wire.WithOutput(s.ListOpenIDConnectProviders),
 		"ListOrganizationsFeatures":                     wire.WithOutput(s.ListOrganizationsFeatures),
 		"ListPolicies":                                  wire.WithOutput(s.ListPolicies),
+		"ListPoliciesGrantingServiceAccess":             wire.WithOutput(s.ListPoliciesGrantingServiceAccess),
 		"ListPolicyTags":                                wire.WithOutput(s.ListPolicyTags),
 		"ListPolicyVersions":                            wire.WithOutput(s.ListPolicyVersions),
 		"ListRolePolicies":                              wire.WithOutput(s.ListRolePolicies),
