@@ -48,6 +48,16 @@ func line(t testing.TB, key any) string {
 	return string(ssh.MarshalAuthorizedKey(k))
 }
 
+// pemOf is the key as a PEM block.
+func pemOf(t testing.TB, key *rsa.PublicKey) string {
+	t.Helper()
+	der, err := x509.MarshalPKIXPublicKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return testenv.PEM("PUBLIC KEY", der)
+}
+
 func TestEncodings(t *testing.T) {
 	checklist.Shows(t, "S1-306")
 	for _, bits := range []int{2048, 2049, 3072, 4096, 16384} {
@@ -158,6 +168,7 @@ func TestRefusals(t *testing.T) {
 		"broken PEM":         {testenv.PEM("PUBLIC KEY", []byte("x")), fault.InvalidPublicKey, torn},
 		"half a block":       {"-----BEGIN PUBLIC KEY-----\nMA==", fault.InvalidPublicKey, torn},
 		"two blocks":         {testenv.PEM("PUBLIC KEY", ecPKIX) + testenv.PEM("PUBLIC KEY", ecPKIX), fault.InvalidPublicKey, torn},
+		"a broken block":     {"-----BEGIN PUBLIC KEY-----\nxx\n" + pemOf(t, public(t, 2048)), fault.InvalidPublicKey, torn},
 		"no key":             {"ssh-rsa", fault.InvalidPublicKey, torn},
 		"no base64":          {"ssh-rsa not-base64!", fault.InvalidPublicKey, torn},
 		"padding bits":       {"ssh-rsa AAAAB3NzaC1yc2F=", fault.InvalidPublicKey, torn},
