@@ -42,7 +42,9 @@ func (s *service) GetContextKeysForPrincipalPolicy(_ context.Context, c *gate.Ca
 	}
 	var all []*policy.Document
 	for _, p := range sub.Identity {
-		all = append(all, p.Document())
+		if !strings.HasPrefix(p.Name(), accountHolder+"/") { // is none of the principal's, and asks for what is known
+			all = append(all, p.Document())
+		}
 	}
 	if sub.Boundary != nil {
 		all = append(all, sub.Boundary.Document())

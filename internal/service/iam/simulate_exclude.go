@@ -70,6 +70,9 @@ func namePattern(text string) (*glob.Pattern, error) {
 	return glob.Compile(glob.Tokens(text), glob.Plain), nil
 }
 
+// accountHolder begins the names of policies that are nobody's: what a setting of the account grants all users.
+const accountHolder = "account"
+
 // ofType reports whether all policies of a type are excluded.
 func (all exclusions) ofType(kind string) bool {
 	return slices.ContainsFunc(all, func(e exclusion) bool { return e.kind == kind })
@@ -85,8 +88,8 @@ func (all exclusions) exclude(p *policy.Policy) bool {
 		}
 		return slices.ContainsFunc(all, func(e exclusion) bool { return e.kind == kind || e.arn != nil && e.arn.Match(p.Name(), nil) })
 	}
-	if !inline {
-		return false // it stands for a policy that is not there, and denies everything
+	if !inline || holder == accountHolder {
+		return false // what an account setting grants; or it stands for a policy that is not there, and denies everything
 	}
 	name, embedded, _ := strings.Cut(rest, "/")
 	return slices.ContainsFunc(all, func(e exclusion) bool {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -146,6 +147,28 @@ func TestSimulatePrincipals(t *testing.T) {
 			"s3:Getuser on *: explicitDeny PermissionsBoundaryPolicyInputList.1/Permissions Boundary Policy@1:64-1:119 boundary false",
 			"s3:PutObject on *: allowed PolicyInputList.1/IAM Policy@1:15-1:72 boundary true",
 			"sqs:SendMessage on *: implicitDeny boundary false")
+	})
+	t.Run("what the account grants all its users", func(t *testing.T) {
+		change := in("user/team/target", "iam:ChangePassword", "iam:GetAccountPasswordPolicy")
+		change.PolicyExclusionList = []types.PolicyIdentifier{&types.PolicyIdentifierMemberPolicyType{Value: "inline"}}
+		self, other := w.arn("user/team/target"), w.arn("user/team/other")
+		change.ResourceArns = []string{self, other}
+		keys := func() []string {
+			return must(w.root.GetContextKeysForPrincipalPolicy(t.Context(), &sdk.GetContextKeysForPrincipalPolicyInput{PolicySourceArn: &self}))(t).ContextKeyNames
+		}
+		before := keys()
+		if got := strings.Join(w.principal(t, change), "\n"); strings.Contains(got, "allowed") {
+			t.Error(got)
+		}
+		w.make(func(tx *directory.Tx) error {
+			return tx.SetPasswordPolicy(w.account, entity.PasswordPolicy{MinimumLength: 8, UsersMayChange: true})
+		})
+		got := w.principal(t, change)
+		if !strings.HasPrefix(got[1], "  "+self+": allowed account_password-policy_AllowUsersToChangePassword/IAM Policy@") {
+			t.Error(got)
+		}
+		same(t, got[2:3], "  "+other+": implicitDeny boundary true")
+		same(t, keys(), before...)
 	})
 	t.Run("nothing that was tried stays", func(t *testing.T) {
 		checklist.Shows(t, "S3-125")
@@ -368,6 +391,44 @@ func TestSimulateOrganization(t *testing.T) {
 	})
 }
 
+// TestSimulateBilling: every billing action of the catalog, by the two policies of the guide's billing tutorial (S1-399).
+func TestSimulateBilling(t *testing.T) {
+	w := newWorld(t)
+	var actions, views []string
+	for _, prefix := range []string{"aws-portal", "billing", "budgets", "ce", "cur"} {
+		if s, ok := catalog.ServiceReference().Service(prefix); ok {
+			for a := range s.Actions() {
+				actions = append(actions, a.String())
+			}
+		}
+	}
+	actions = append(actions, "aws-portal:ViewBilling", "aws-portal:ModifyBilling", "aws-portal:ViewAccount", "aws-portal:ViewUsage")
+	if len(actions) < 50 {
+		t.Fatalf("the catalog has %d billing actions", len(actions))
+	}
+	allowed := func(document string) (names []string) {
+		in := &sdk.SimulateCustomPolicyInput{ActionNames: actions, PolicyInputList: []string{document}}
+		for p := sdk.NewSimulateCustomPolicyPaginator(w.root, in); p.HasMorePages(); {
+			for _, r := range must(p.NextPage(t.Context()))(t).EvaluationResults {
+				if r.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
+					names = append(names, *r.EvalActionName)
+				}
+			}
+		}
+		return names
+	}
+	for _, a := range actions {
+		if strings.Contains(a, ":View") {
+			views = append(views, a)
+		}
+	}
+	t.Run("each has a result of its own", func(t *testing.T) {
+		checklist.Shows(t, "S1-399")
+		equalNames(t, "full access", allowed(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["aws-portal:*","billing:*","budgets:*","ce:*","cur:*"],"Resource":"*"}}`), actions)
+		equalNames(t, "view access", allowed(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":["aws-portal:View*","billing:View*","budgets:View*"],"Resource":"*"}}`), views)
+	})
+}
+
 // TestSimulateScenarios: the EC2 scenarios with the resources that they require (S3-138).
 func TestSimulateScenarios(t *testing.T) {
 	w := newWorld(t)
@@ -452,157 +513,4 @@ func TestSimulatePages(t *testing.T) {
 		}
 		refused(t, err, 400, "ValidationError", "Invalid Marker.")
 	}
-}
-
-// TestSimulateExclusions: policies that are left out, by type, ARN, and place ("PolicyIdentifier" in the IAM API Reference).
-func TestSimulateExclusions(t *testing.T) {
-	w := newWorld(t)
-	w.scene()
-	w.make(func(tx *directory.Tx) error {
-		t, g := directory.OfUser(w.account, "target"), directory.OfGroup(w.account, "crew")
-		err := tx.AddToGroup(w.account, "target", "crew")
-		if err == nil {
-			err = tx.PutInlinePolicy(t, "own", document(allow("shop:Inline", "*")))
-		}
-		if err == nil {
-			err = tx.PutInlinePolicy(g, "own", document(allow("shop:Group", "*")))
-		}
-		if err == nil {
-			_, err = tx.CreatePolicyVersion(w.account, w.arn("policy/team/plan"), document(allow("shop:Managed", "*")), true)
-		}
-		if err == nil {
-			err = tx.AttachPolicy(t, administrator)
-		}
-		if err == nil {
-			err = tx.PutInlinePolicy(t, "no", document(deny("shop:AWS", "*")))
-		}
-		return err
-	})
-	inline := func(kind types.AttachmentType, name, policy string) types.PolicyIdentifier {
-		return &types.PolicyIdentifierMemberInlinePolicyIdentifier{Value: types.InlinePolicyIdentifierType{AttachmentName: &name, AttachmentType: kind, PolicyName: &policy}}
-	}
-	kind := func(k types.PolicyIdentifierPolicyType) types.PolicyIdentifier {
-		return &types.PolicyIdentifierMemberPolicyType{Value: k}
-	}
-	byARN := func(arn string) types.PolicyIdentifier { return &types.PolicyIdentifierMemberPolicyArn{Value: arn} }
-	admin := kind("aws-managed") // which would allow everything
-	noBoundary := kind("permission-boundary")
-	for name, c := range map[string]struct {
-		exclude []types.PolicyIdentifier
-		want    string // the actions allowed
-	}{
-		"nothing but AWS's":              {[]types.PolicyIdentifier{noBoundary, admin}, "Inline Group Managed"},
-		"nothing":                        {[]types.PolicyIdentifier{noBoundary}, "Inline Group Managed Other"},
-		"the boundary stays":             {nil, ""},
-		"inline policies":                {[]types.PolicyIdentifier{noBoundary, admin, kind("inline")}, "Managed"},
-		"inline policies, and so a deny": {[]types.PolicyIdentifier{noBoundary, kind("inline")}, "Inline Group Managed AWS Other"},
-		"managed policies":               {[]types.PolicyIdentifier{noBoundary, admin, kind("user-managed")}, "Inline Group"},
-		"one of the user":                {[]types.PolicyIdentifier{noBoundary, admin, inline("user", "target", "own")}, "Group Managed"},
-		"of a group by pattern":          {[]types.PolicyIdentifier{noBoundary, admin, inline("group", "cr?*", "own")}, "Inline Managed"},
-		"of a role, which has none":      {[]types.PolicyIdentifier{noBoundary, admin, inline("role", "*", "own")}, "Inline Group Managed"},
-		"of another name":                {[]types.PolicyIdentifier{noBoundary, admin, inline("user", "targ", "own")}, "Inline Group Managed"},
-		"by ARN":                         {[]types.PolicyIdentifier{noBoundary, byARN(administrator), byARN(w.arn("policy/team/plan"))}, "Inline Group"},
-		"by a pattern of ARNs":           {[]types.PolicyIdentifier{noBoundary, byARN("arn:aws:iam::aws:policy/*"), byARN(w.arn("policy/team/pl??"))}, "Inline Group"},
-		"the boundary's ARN":             {[]types.PolicyIdentifier{byARN(readOnly)}, ""},
-		"what is not there":              {[]types.PolicyIdentifier{noBoundary, admin, byARN(w.arn("policy/gone")), kind("scp"), kind("rcp")}, "Inline Group Managed"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			out := must(w.root.SimulatePrincipalPolicy(t.Context(), &sdk.SimulatePrincipalPolicyInput{PolicySourceArn: aws.String(w.arn("user/team/target")),
-				ActionNames: []string{"shop:Inline", "shop:Group", "shop:Managed", "shop:AWS", "shop:Other"}, PolicyExclusionList: c.exclude}))(t)
-			var got []string
-			for _, r := range out.EvaluationResults {
-				if r.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
-					got = append(got, strings.TrimPrefix(*r.EvalActionName, "shop:"))
-				}
-			}
-			if strings.Join(got, " ") != c.want {
-				t.Errorf("allowed: %q, want %q", got, c.want)
-			}
-		})
-	}
-}
-
-// TestContextKeys: what a simulation should be given, from conditions and variables (S3-129, S3-132).
-func TestContextKeys(t *testing.T) {
-	w := newWorld(t)
-	w.scene()
-	cli := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"arn:aws:dynamodb:us-west-2:123456789012:table/${aws:username}",` +
-		`"Condition":{"DateGreaterThan":{"aws:CurrentTime":"2015-08-16T12:00:00Z"}}}}`
-	conditioned := document(allow("s3:*", "*").when("StringEquals", "AWS:UserName", "x"), allow("s3:*", "*").when("IpAddress", "aws:SourceIp", "203.0.113.0/24"))
-	bucket := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::b","Condition":{"Bool":{"aws:SecureTransport":"true"}}}}`
-	t.Run("custom", func(t *testing.T) {
-		checklist.Shows(t, "S3-129", "S3-132")
-		out := must(w.root.GetContextKeysForCustomPolicy(t.Context(), &sdk.GetContextKeysForCustomPolicyInput{PolicyInputList: []string{cli, conditioned, bucket}}))(t)
-		same(t, out.ContextKeyNames, "aws:username", "aws:CurrentTime", "aws:SourceIp", "aws:SecureTransport")
-		out = must(w.root.GetContextKeysForCustomPolicy(t.Context(), &sdk.GetContextKeysForCustomPolicyInput{PolicyInputList: []string{allowNothing}}))(t)
-		if len(out.ContextKeyNames) > 0 {
-			t.Error(out.ContextKeyNames)
-		}
-	})
-	w.make(func(tx *directory.Tx) error {
-		err := tx.AddToGroup(w.account, "target", "crew")
-		if err == nil {
-			err = tx.PutInlinePolicy(directory.OfGroup(w.account, "crew"), "one", cli)
-		}
-		if err == nil {
-			err = tx.PutInlinePolicy(directory.OfUser(w.account, "target"), "one", conditioned)
-		}
-		if err == nil {
-			_, err = tx.CreatePolicy(w.account, directory.NewPolicy{Name: "fence", Document: document(allow("*", "*").when("Bool", "aws:ViaAWSService", "false"))})
-		}
-		if err == nil {
-			err = tx.PutBoundary(directory.OfUser(w.account, "target"), w.arn("policy/fence"))
-		}
-		return err
-	})
-	for source, want := range map[string][]string{
-		"user/team/target": {"AWS:UserName", "aws:SourceIp", "aws:CurrentTime", "aws:ViaAWSService", "aws:SecureTransport"},
-		"group/team/crew":  {"aws:username", "aws:CurrentTime", "aws:SecureTransport"},
-		"role/idle":        {"aws:SecureTransport"},
-	} {
-		t.Run(source, func(t *testing.T) {
-			checklist.Shows(t, "S3-129", "S3-132")
-			out := must(w.root.GetContextKeysForPrincipalPolicy(t.Context(), &sdk.GetContextKeysForPrincipalPolicyInput{
-				PolicySourceArn: aws.String(w.arn(source)), PolicyInputList: []string{bucket}}))(t)
-			same(t, out.ContextKeyNames, want...)
-		})
-	}
-}
-
-// TestSimulatorPermissions: simulating an identity can be limited to one user or a path (S3-134); the API needs a permission even for
-// policies that the caller has written (S3-160).
-func TestSimulatorPermissions(t *testing.T) {
-	w := newWorld(t)
-	w.scene()
-	ctx, caller := t.Context(), w.user("caller", allow("iam:SimulatePrincipalPolicy", w.arn("user/team/*")), allow("iam:GetContextKeysForPrincipalPolicy", w.arn("user/team/*")))
-	simulate := func(source string) error {
-		_, err := caller.SimulatePrincipalPolicy(ctx, &sdk.SimulatePrincipalPolicyInput{PolicySourceArn: &source, ActionNames: []string{"s3:GetObject"}})
-		return err
-	}
-	keys := func(source string) error {
-		_, err := caller.GetContextKeysForPrincipalPolicy(ctx, &sdk.GetContextKeysForPrincipalPolicyInput{PolicySourceArn: &source})
-		return err
-	}
-	t.Run("by path", func(t *testing.T) {
-		w.t = t
-		checklist.Shows(t, "S3-134", "S3-161", "S3-314")
-		for action, ask := range map[string]func(string) error{"iam:SimulatePrincipalPolicy": simulate, "iam:GetContextKeysForPrincipalPolicy": keys} {
-			if err := ask(w.arn("user/team/target")); err != nil {
-				t.Error(err)
-			}
-			for _, source := range []string{"user/caller", "user/nobody", "group/team/crew", "role/team/worker"} {
-				w.denied(ask(w.arn(source)), "caller", action, w.arn(source))
-			}
-			// An ARN of the caller's liking does not lead to somebody outside the path.
-			refused(t, ask(w.arn("user/team/caller")), 404, "NoSuchEntity", "Unable to retrieve specified IAM entity.")
-		}
-	})
-	t.Run("custom", func(t *testing.T) {
-		w.t = t
-		checklist.Shows(t, "S3-160")
-		_, err := caller.SimulateCustomPolicy(ctx, &sdk.SimulateCustomPolicyInput{PolicyInputList: []string{allowNothing}, ActionNames: []string{"s3:GetObject"}})
-		w.denied(err, "caller", "iam:SimulateCustomPolicy", "*")
-		_, err = caller.GetContextKeysForCustomPolicy(ctx, &sdk.GetContextKeysForCustomPolicyInput{PolicyInputList: []string{allowNothing}})
-		w.denied(err, "caller", "iam:GetContextKeysForCustomPolicy", "*")
-	})
 }
