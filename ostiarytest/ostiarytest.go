@@ -17,16 +17,19 @@ package ostiarytest
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/node"
+	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/server"
 )
 
@@ -38,6 +41,12 @@ type Config struct {
 	// minutes of it, whichever clock the client has: AWS's SDKs notice the difference and sign again, so that credentials can
 	// be made to expire without waiting.
 	Now func() time.Time
+	// OutboundAllow are networks in which OpenID Connect providers may be although they are not public: 127.0.0.0/8 for one
+	// that is a httptest.Server with TLS. Nil means none: see `ostiary serve --outbound-allow`.
+	OutboundAllow []netip.Prefix
+	// OutboundRoots are the certificate authorities that vouch for such providers; nil means the system's. One that none of
+	// them vouches for is trusted by its thumbprints, as on AWS.
+	OutboundRoots *x509.CertPool
 	// Logger is told what the server has to say. Nil means that Start shows warnings and errors in the test's output, and
 	// that Open shows nothing.
 	Logger *slog.Logger
@@ -94,7 +103,8 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 		cfg.Region = "us-east-1"
 	}
 	n, err := node.Open(ctx, node.Config{
-		Region: cfg.Region, Now: cfg.Now, Logger: cfg.Logger, Version: "ostiarytest", Server: server.Config{Drain: drain},
+		Region: cfg.Region, Now: cfg.Now, Outbound: outbound.Config{Allow: cfg.OutboundAllow, Roots: cfg.OutboundRoots},
+		Logger: cfg.Logger, Version: "ostiarytest", Server: server.Config{Drain: drain},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("ostiarytest: starting a server: %w", err)

@@ -85,3 +85,29 @@ func TestFilesStaySmall(t *testing.T) {
 		}
 	}
 }
+
+// TestNoEncryptedTokens: encryption is where the JOSE library's advisories were, and nothing here has a use for it.
+func TestNoEncryptedTokens(t *testing.T) {
+	root, files := tracked(t)
+	encryption := regexp.MustCompile(`\bjose\.\w*(Encrypt|Decrypt|JWE|JSONWebEncryption)`)
+	seen := 0
+	for _, name := range files {
+		if !strings.HasSuffix(name, ".go") {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), "github.com/go-jose/go-jose") || strings.HasPrefix(name, "internal/guard/") {
+			continue
+		}
+		seen++
+		if found := encryption.Find(text); found != nil {
+			t.Errorf("%s uses %s", name, found)
+		}
+	}
+	if seen == 0 {
+		t.Error("nobody uses the library: this test has nothing to hold")
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -487,4 +490,32 @@ func ExampleClient_Get() {
 	_, err := c.Get(context.Background(), "https://169.254.169.254/latest/meta-data/", nil)
 	fmt.Println(errors.Is(err, outbound.ErrForbidden))
 	// Output: true
+}
+
+// TestLoadRoots: a file's authorities are trusted beside the system's; a file without any is a mistake.
+func TestLoadRoots(t *testing.T) {
+	root := newCertificate(t, "own root", nil, true)
+	leaf := newCertificate(t, "leaf", root, false, "idp.example")
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.cert.Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	roots, err := outbound.LoadRoots(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := newNet(t, hello, leaf)
+	n.names["idp.example"] = []string{"8.8.8.8"}
+	if _, err := n.client(func(o *outbound.Config) { o.Roots = roots }).Get(t.Context(), "https://idp.example/", nil); err != nil {
+		t.Error(err)
+	}
+	if err := os.WriteFile(file, []byte("nothing"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := outbound.LoadRoots(file); err == nil {
+		t.Error("a file without certificates is accepted")
+	}
+	if _, err := outbound.LoadRoots(file + ".missing"); err == nil {
+		t.Error("a file that is missing is accepted")
+	}
 }
