@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/federation/oidc"
 	"github.com/ostiary-iam/ostiary/internal/federation/oidctest"
@@ -217,6 +218,7 @@ func TestFetchErrors(t *testing.T) {
 
 // TestThumbprint: it is the last certificate's of the key set's host.
 func TestThumbprint(t *testing.T) {
+	checklist.Shows(t, "S2-130", "S2-131")
 	leaf, top := &x509.Certificate{Raw: []byte("leaf")}, &x509.Certificate{Raw: []byte("top")}
 	f := &fetcher{chain: []*x509.Certificate{leaf, top}}
 	got, err := oidc.Thumbprint(t.Context(), f, issuer)

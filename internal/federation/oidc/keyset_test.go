@@ -75,6 +75,12 @@ func TestKeySets(t *testing.T) {
 			t.Errorf("%s is accepted", bad)
 		}
 	}
+	// Keys that say nothing of themselves are told apart by their type and curve.
+	bare := map[string]any{"alg": nil, "kid": nil, "use": nil}
+	es384 := testKeys()["ES384"]
+	if _, err := verify(es.Compact(map[string]any{"alg": "ES256"}, with(nil)), provider, keySet(t, changed(rs, bare), changed(es, bare), changed(es384, bare)), now); err != nil {
+		t.Errorf("one key of the algorithm's type and curve: %v", err)
+	}
 	// Two keys that both could have signed it: neither is chosen.
 	twin := oidctest.NewKey(t, es.ID, "ES256")
 	for _, set := range []*oidc.KeySet{keySet(t, es, twin), keySet(t, twin, es)} {
