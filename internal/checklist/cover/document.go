@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,21 +18,27 @@ var titles = map[string]string{
 	"S3": "S3: access management, policies, permissions, examples, troubleshooting",
 }
 
-// tests are the names of tests that said something, sorted, a few of them.
+// tests are the names of tests that said something.
 type tests map[string]bool
 
 func (t tests) add(m checklist.Mark) { t[strings.TrimPrefix(m.Package, "internal/")+" "+m.Test] = true }
 
-func (t tests) String() string {
-	const shown = 2
-	names := slices.Sorted(maps.Keys(t))
-	text := make([]string, 0, shown)
-	for _, name := range names[:min(len(names), shown)] {
+// first are the first names in order, at most n. How many more there are is not said: tests that draw their calls would make it
+// another number every time. For the same reason the tests of a service itself come first.
+func (t tests) first(n int) string {
+	names := slices.SortedFunc(maps.Keys(t), func(a, b string) int {
+		own := func(name string) int {
+			if strings.HasPrefix(name, "service/") {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(own(a)-own(b), strings.Compare(a, b))
+	})
+	text := make([]string, 0, n)
+	for _, name := range names[:min(len(names), n)] {
 		pkg, test, _ := strings.Cut(name, " ")
 		text = append(text, pkg+" `"+strings.ReplaceAll(test, "|", `\|`)+"`")
-	}
-	if more := len(names) - shown; more > 0 {
-		text = append(text, fmt.Sprintf("and %d more", more))
 	}
 	return strings.Join(text, ", ")
 }
@@ -68,9 +75,9 @@ Items without a test wait for a part of the product (the console, federation, an
 		w, waiting := waits[item.ID]
 		switch {
 		case by != nil && waiting:
-			problems = append(problems, item.ID+" is shown by "+by.String()+", and waits.txt says that it waits")
+			problems = append(problems, item.ID+" is shown by "+by.first(1)+", and waits.txt says that it waits")
 		case by != nil:
-			said = by.String()
+			said = by.first(2)
 			sums[list].shown++
 		case waiting:
 			said = w.word + ": " + w.reason
@@ -145,7 +152,7 @@ against AWS's service authorization reference, and has left the right event of a
 			seen, why := answers[subject][code], cannot[subject][code]
 			switch {
 			case seen != nil:
-				errors = append(errors, code+": "+seen.String())
+				errors = append(errors, code+": "+seen.first(1))
 			case why != "":
 				errors = append(errors, code+": cannot occur, "+why)
 			default:
@@ -159,7 +166,7 @@ against AWS's service authorization reference, and has left the right event of a
 		if !events[subject] {
 			hole("no test looks at its events")
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | yes |\n", name, answers[subject][""], strings.Join(errors, "; "), row)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | yes |\n", name, answers[subject][""].first(1), strings.Join(errors, "; "), row)
 	}
 	return b.Bytes(), problems
 }
