@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
@@ -152,6 +153,7 @@ func TestEvents(t *testing.T) {
 
 // TestClock: credentials expire when the test says so.
 func TestClock(t *testing.T) {
+	checklist.Shows(t, "S1-394")
 	var ahead atomic.Int64
 	srv := ostiarytest.Start(t, ostiarytest.Config{
 		Region: "eu-west-1", Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },

@@ -19,11 +19,12 @@ var values = strings.NewReplacer("<REGION>", "us-east-2", "<ACCOUNTNUMBER>", "12
 	"<BUCKET-NAME>", "bucket", "<TABLE-NAME>", "books", "<REPO-NAME>", "repo", "<COLUMN-NAME-", "c", ">\"", "\"", "<INSTANCE-ID>", "abc",
 	"<SUBNET-ID>", "1", "<VPC-ID>", "1", "<SECURITY-GROUP-ID>", "1", "<USER-PATH-NAME>", "division", "<APPLICATION-NAME>", "app",
 	"policy/<MANAGED-POLICY-NAME>", "policy/Approved", "policy/<AWS-MANAGED-POLICY-NAME>", "policy/ReadOnlyAccess",
+	"ACCOUNT-A-BUCKET-NAME", "bucket-of-a", "ACCOUNT-A-ID", "444455556666", "ACCOUNT-B-ID", "123456789012", "ACCOUNT-C-ID", "777788889999",
 	"role-name-you-want-to-assume", "app", "policy/POLICY-NAME", "policy/Approved", "DateGreaterThanOrEqual", "DateGreaterThanEquals",
 	"<SERVICE-NAME>", "s3", "<SERVICE-NAME-1>", "s3", "<SERVICE-NAME-2>", "sqs",
 	"<ACTION-NAME>", "Get", "<ACTION-NAME-A>", "Get", "<ACTION-NAME-B>", "Put")
 
-// TestGuideExamples: the example policies of the guide (S3-296 to S3-378) allow and refuse what the guide says of them.
+// TestGuideExamples: the example policies of the guide (of S1, and S3-296 to S3-378) allow and refuse what the guide says of them.
 func TestGuideExamples(t *testing.T) {
 	documents := make(map[string]guideDocument)
 	for _, g := range guideDocuments(t) {
@@ -39,9 +40,9 @@ func TestGuideExamples(t *testing.T) {
 	}
 	for _, section := range sections {
 		title, requests, _ := strings.Cut(section, "\n")
-		item, file, _ := strings.Cut(title, " ")
+		items, file, _ := strings.Cut(title, " ")
 		t.Run(title, func(t *testing.T) {
-			checklist.Shows(t, item)
+			checklist.Shows(t, strings.Split(items, ",")...)
 			g, ok := documents[file]
 			if !ok {
 				t.Fatal("no such document")

@@ -134,6 +134,7 @@ const (
 	administratorAccess = "arn:aws:iam::aws:policy/AdministratorAccess"
 	powerUserAccess     = "arn:aws:iam::aws:policy/PowerUserAccess"
 	iamReadOnlyAccess   = "arn:aws:iam::aws:policy/IAMReadOnlyAccess"
+	ownPassword         = "arn:aws:iam::aws:policy/IAMUserChangePassword"
 )
 
 // statement writes a policy with one statement.

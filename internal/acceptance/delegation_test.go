@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
@@ -96,6 +97,7 @@ func (w *tutorial) updateApp() *sts.AssumeRoleInput {
 }
 
 func TestDelegationTutorial(t *testing.T) {
+	checklist.Shows(t, "S1-6", "S1-374", "S1-375", "S1-376", "S1-395")
 	w := newTutorial(t)
 	ctx := t.Context()
 

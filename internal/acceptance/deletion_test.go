@@ -6,6 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 // leftover is something that must go before its owner can: the sentence that says so, and the way to remove it.
@@ -67,6 +69,7 @@ func TestDeleteUser(t *testing.T) {
 
 // TestDeleteGroup is the group half of E17 (guide L5324-5370). Managed policies survive.
 func TestDeleteGroup(t *testing.T) {
+	checklist.Shows(t, "S1-152")
 	c, srv := newCloud(t)
 	admin, ctx := c.admin(t, srv.Account(t)), t.Context()
 	name := aws.String("Developers")

@@ -13,6 +13,8 @@ import (
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 // is reports whether the SDK reads err as the exception E, with a message.
@@ -24,6 +26,7 @@ func is[E smithy.APIError](err error) bool {
 // TestExceptions: the documented errors arrive in the SDK as the exceptions that programs catch, with the documented status
 // (IAM and STS API References, "Errors"). Which operation has which is the services' own tests' business.
 func TestExceptions(t *testing.T) {
+	checklist.Shows(t, "S1-448")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	by, ctx := c.admin(t, a), t.Context()

@@ -13,11 +13,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
 // TestSessionPolicies is F2 (S2-339, S2-340): what is passed with AssumeRole filters the role's permissions and adds none.
 func TestSessionPolicies(t *testing.T) {
+	checklist.Shows(t, "S1-394")
 	w := newTutorial(t)
 	w.step2(t)
 	ctx := t.Context()
@@ -108,6 +110,7 @@ func TestTrustedUser(t *testing.T) {
 
 // TestTrustPolicies is F6 (S2-16, S2-32): what a trust policy may name.
 func TestTrustPolicies(t *testing.T) {
+	checklist.Shows(t, "S1-140", "S1-372")
 	c, srv := newCloud(t)
 	a, b := srv.Account(t), srv.Account(t)
 	admin, ctx := c.admin(t, a), t.Context()
@@ -135,6 +138,7 @@ func TestTrustPolicies(t *testing.T) {
 
 // TestSessionToken is F16 (S2-329, S2-323; D1, D2).
 func TestSessionToken(t *testing.T) {
+	checklist.Shows(t, "S1-392", "S1-434")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	admin, ctx := c.admin(t, a), t.Context()
@@ -222,6 +226,7 @@ func TestRevokeSessions(t *testing.T) {
 
 // TestRootKeys is F25 (S2-376, S2-381) as far as the API goes.
 func TestRootKeys(t *testing.T) {
+	checklist.Shows(t, "S1-19")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	root, ctx := c.root(a), t.Context()

@@ -17,6 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 // everything is an account in one value: what GetAccountAuthorizationDetails and the lists beside it show.
@@ -122,6 +124,7 @@ func (a *acknowledged) note(fn func()) {
 // TestKill kills the server in the middle of writing, several times over one directory: whatever was acknowledged is there
 // afterwards, and its event is in the trail exactly once.
 func TestKill(t *testing.T) {
+	checklist.Shows(t, "S1-420")
 	dir := t.TempDir()
 	rounds := long(3, 5)
 	ack := &acknowledged{

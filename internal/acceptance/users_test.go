@@ -12,10 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 // TestFirstAdministrator is E2 (guide L814-909): a group of administrators made by the root user, and its first member.
 func TestFirstAdministrator(t *testing.T) {
+	checklist.Shows(t, "S1-141", "S1-144", "S1-147", "S1-424")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	root, ctx, admins := c.root(a), t.Context(), aws.String("Admins")
@@ -89,6 +92,7 @@ func TestFirstPolicy(t *testing.T) {
 
 // TestKeyRotation is E13 (guide L3498-3538).
 func TestKeyRotation(t *testing.T) {
+	checklist.Shows(t, "S1-189", "S1-192", "S1-193", "S1-198", "S1-279")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	admin, ctx, alice := c.admin(t, a), t.Context(), aws.String("alice")
@@ -135,6 +139,7 @@ func TestKeyRotation(t *testing.T) {
 // TestRename is E18 (guide L2718-2741, L4960-4962, L5307-5322): a user keeps everything that refers to them as a principal
 // and loses what names them as a resource.
 func TestRename(t *testing.T) {
+	checklist.Shows(t, "S1-120", "S1-121", "S1-122", "S1-123", "S1-150")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	admin, ctx := c.admin(t, a), t.Context()
@@ -142,6 +147,7 @@ func TestRename(t *testing.T) {
 	id := *must(admin.iam.GetUser(ctx, &iam.GetUserInput{UserName: aws.String("Bob")}))(t).User.UserId
 	admin.inline(t, "Bob", "self-service", statement("Allow", "iam:*AccessKey*", a.ARN("user/Bob")))
 	admin.inline(t, "Bob", "assume", statement("Allow", "sts:AssumeRole", "*"))
+	must(admin.iam.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: aws.String("Bob"), PolicyArn: aws.String(ownPassword)}))(t)
 	admin.group(t, "Readers", iamReadOnlyAccess)
 	admin.member(t, "Bob", "Readers")
 	role := admin.role(t, "trusts-Bob", trusting(a.ARN("user/Bob")), "")
@@ -167,6 +173,10 @@ func TestRename(t *testing.T) {
 	if diff := cmp.Diff([]string{"assume", "self-service"}, inline); diff != "" {
 		t.Errorf("inline policies (-want +got):\n%s", diff)
 	}
+	attached := must(admin.iam.ListAttachedUserPolicies(ctx, &iam.ListAttachedUserPoliciesInput{UserName: aws.String("Robert")}))(t).AttachedPolicies
+	if len(attached) != 1 || *attached[0].PolicyArn != ownPassword {
+		t.Errorf("attached: %+v", attached)
+	}
 	// The policy that names user/Bob as a resource no longer speaks of this user; the group's still does.
 	_, err := robert.iam.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("Robert")})
 	denied(t, err, a.ARN("user/staff/Robert"), "iam:CreateAccessKey", "user Robert", noIdentityPolicy("iam:CreateAccessKey"))
@@ -180,7 +190,13 @@ func TestRename(t *testing.T) {
 
 	// Groups keep their members, policies and ID under a new name.
 	readers := must(admin.iam.GetGroup(ctx, &iam.GetGroupInput{GroupName: aws.String("Readers")}))(t).Group
+	admin.inline(t, "Bob", "members", statement("Allow", "iam:AddUserToGroup", a.ARN("group/Readers")))
+	add := &iam.AddUserToGroupInput{GroupName: aws.String("Readers"), UserName: aws.String("Robert")}
+	must(bob2.iam.AddUserToGroup(ctx, add))(t)
 	must(admin.iam.UpdateGroup(ctx, &iam.UpdateGroupInput{GroupName: aws.String("Readers"), NewGroupName: aws.String("Auditors")}))(t)
+	add.GroupName = aws.String("Auditors")
+	_, err = bob2.iam.AddUserToGroup(ctx, add)
+	denied(t, err, a.ARN("user/Bob"), "iam:AddUserToGroup", "group Auditors", noIdentityPolicy("iam:AddUserToGroup"))
 	auditors := must(admin.iam.GetGroup(ctx, &iam.GetGroupInput{GroupName: aws.String("Auditors")}))(t)
 	if *auditors.Group.GroupId != *readers.GroupId || len(auditors.Users) != 1 || *auditors.Users[0].UserName != "Robert" {
 		t.Errorf("the group is now %+v with %+v", auditors.Group, auditors.Users)
@@ -192,6 +208,7 @@ func TestRename(t *testing.T) {
 
 // TestPaging walks 250 users with the SDK's paginator, in pages of several sizes and by path.
 func TestPaging(t *testing.T) {
+	checklist.Shows(t, "S1-419")
 	c, srv := newCloud(t)
 	root := c.root(srv.Account(t))
 	const count = 250

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -22,6 +23,7 @@ func createAccount(n directory.NewAccount) func(*directory.Tx) error {
 }
 
 func TestCreateAccount(t *testing.T) {
+	checklist.Shows(t, "S1-5")
 	w := newWorld(t)
 	form := regexp.MustCompile(`^[1-9][0-9]{11}$`)
 	for range 50 {
@@ -46,6 +48,7 @@ func TestCreateAccount(t *testing.T) {
 }
 
 func TestAlias(t *testing.T) {
+	checklist.Shows(t, "S1-64", "S1-66")
 	w := newWorld(t)
 	set := func(account, alias string) func(*directory.Tx) error {
 		return func(tx *directory.Tx) error { return tx.SetAlias(account, alias) }
@@ -184,6 +187,7 @@ func TestUsageGoesWithItsOwner(t *testing.T) {
 }
 
 func TestQuotaOverrides(t *testing.T) {
+	checklist.Shows(t, "S1-11")
 	w := newWorld(t)
 	if got := directory.Quota(w.state().accounts[home], directory.UsersQuota); got != 5000 {
 		t.Errorf("users: %d", got)
@@ -193,7 +197,7 @@ func TestQuotaOverrides(t *testing.T) {
 	if got := directory.Quota(acct, directory.UsersQuota); got != 1 {
 		t.Errorf("users with override: %d", got)
 	}
-	if got := directory.Quotas(acct); got[directory.UsersQuota] != 1 || got[directory.RolesQuota] != 1000 {
+	if got := directory.Quotas(acct); got[directory.UsersQuota] != 1 || got[directory.RolesQuota] != 1000 || got[directory.GroupsQuota] != 300 {
 		t.Errorf("quotas: %v", got)
 	}
 	w.do(createUser("one"))

@@ -248,7 +248,7 @@ func TestDrift(t *testing.T) {
 		return w.try(func(tx *directory.Tx) error { _, err := tx.EnableMFADevice(ann, proof); return err })
 	}
 	t.Run("late submission", func(t *testing.T) {
-		checklist.Shows(t, "S1-208", "S1-209")
+		checklist.Shows(t, "S1-208", "S1-209", "S1-436")
 		serial := w.virtual(home, "late")
 		is(t, "enabled ten minutes late", pair(serial, -20), 0, "")
 		is(t, "the present code", w.verify("ann", serial, w.code(serial, 0)), fault.WrongCode, sayWrong)
@@ -260,7 +260,7 @@ func TestDrift(t *testing.T) {
 		is(t, "the present code, after that", w.verify("ann", serial, w.code(serial, 0)), 0, "")
 	})
 	t.Run("too late", func(t *testing.T) {
-		checklist.Shows(t, "S1-208", "S1-209")
+		checklist.Shows(t, "S1-208", "S1-209", "S1-436")
 		serial := w.virtual(home, "toolate")
 		is(t, "enabled after 31 minutes", pair(serial, -62), fault.WrongCode, sayWrong)
 		is(t, "enabled after 30 minutes", pair(serial, -60), 0, "")

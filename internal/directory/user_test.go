@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -164,6 +165,7 @@ func TestDeleteUser(t *testing.T) {
 }
 
 func TestMemberships(t *testing.T) {
+	checklist.Shows(t, "S1-11")
 	w := newWorld(t)
 	w.do(createUser("alice"))
 	add := func(user, group string) func(*directory.Tx) error {

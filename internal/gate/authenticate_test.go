@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -103,6 +104,7 @@ func strangers(w *world) map[string]struct {
 // TestStrangersQuery is the error table of the Query protocol for callers that cannot be authenticated. Such calls leave no
 // event, whatever they ask for.
 func TestStrangersQuery(t *testing.T) {
+	checklist.Shows(t, "S1-332")
 	codes := map[string]struct {
 		status int
 		code   string

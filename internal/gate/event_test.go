@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/session"
 	"github.com/ostiary-iam/ostiary/internal/trail"
@@ -66,6 +67,7 @@ func everyone(w *world) map[string]who {
 
 // TestEvents: every call of every kind of caller leaves one event, whatever comes of it.
 func TestEvents(t *testing.T) {
+	checklist.Shows(t, "S1-412")
 	w := newWorld(t)
 	for name, who := range everyone(w) {
 		t.Run(name, func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/session"
@@ -360,6 +361,7 @@ func TestOvertaken(t *testing.T) {
 
 // TestReadYourWrites: the answer to a write waits until the snapshot shows it.
 func TestReadYourWrites(t *testing.T) {
+	checklist.Shows(t, "S1-420")
 	w := newWorld(t)
 	resume := w.store.pause()
 	updates := w.store.updates.Load()

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/server"
 )
 
@@ -202,6 +203,7 @@ func certificate(t *testing.T, dir string) *tls.Config {
 }
 
 func TestTLS(t *testing.T) {
+	checklist.Shows(t, "S1-414")
 	cfg := certificate(t, t.TempDir())
 	addr := serve(t, server.Config{TLS: cfg, API: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, tls.VersionName(r.TLS.Version))

@@ -10,11 +10,13 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
 // TestAccessKeyLifecycle: a key works as soon as it is answered, not while it is inactive, and never again once deleted.
 func TestAccessKeyLifecycle(t *testing.T) {
+	checklist.Shows(t, "S1-129", "S1-190", "S1-192", "S1-196")
 	w := newWorld(t)
 	ctx, name := t.Context(), aws.String("Holder")
 	w.user("Holder", allow("iam:GetUser", "*"))
@@ -63,6 +65,7 @@ func TestAccessKeyLifecycle(t *testing.T) {
 
 // TestOwnAccessKeys: without a user name the operations are about the caller, also about the root user.
 func TestOwnAccessKeys(t *testing.T) {
+	checklist.Shows(t, "S1-189", "S1-199")
 	w := newWorld(t)
 	ctx := t.Context()
 	w.user("other")
@@ -178,6 +181,7 @@ func TestPagesOfAccessKeys(t *testing.T) {
 }
 
 func TestAccessKeyLastUsed(t *testing.T) {
+	checklist.Shows(t, "S1-276", "S1-278")
 	w := newWorld(t)
 	ctx := t.Context()
 	key := furnish(w)

@@ -8,10 +8,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
 func TestAccountAlias(t *testing.T) {
+	checklist.Shows(t, "S1-64", "S1-69")
 	w := newWorld(t)
 	ctx := t.Context()
 	aliases := func() []string {

@@ -10,6 +10,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
@@ -228,6 +229,7 @@ func TestAttachedPolicyDecides(t *testing.T) {
 
 // TestGroupDenyWins: an explicit deny in a group's policy stands above an administrator's own (S4).
 func TestGroupDenyWins(t *testing.T) {
+	checklist.Shows(t, "S1-328")
 	w := newWorld(t)
 	ctx := t.Context()
 	caller := w.user("admin", allow("*", "*"))

@@ -240,7 +240,7 @@ func TestCredentialReportRows(t *testing.T) {
 	}
 	rotated := func(name string) string { return at(name, "access_key_1_last_rotated") }
 	t.Run("no credentials", func(t *testing.T) {
-		checklist.Shows(t, "S1-288", "S1-298")
+		checklist.Shows(t, "S1-288", "S1-298", "S1-442")
 		same(t, "plain", nil)
 	})
 	t.Run("a key never used", func(t *testing.T) {
@@ -248,11 +248,11 @@ func TestCredentialReportRows(t *testing.T) {
 		same(t, "Zoe", map[string]string{"access_key_1_active": "true", "access_key_1_last_rotated": rotated("Zoe")})
 	})
 	t.Run("an inactive key", func(t *testing.T) {
-		checklist.Shows(t, "S1-294", "S1-295")
+		checklist.Shows(t, "S1-294", "S1-295", "S1-443")
 		same(t, "idle-key", nil)
 	})
 	t.Run("two keys, one used", func(t *testing.T) {
-		checklist.Shows(t, "S1-296")
+		checklist.Shows(t, "S1-296", "S1-444")
 		same(t, "two.keys", map[string]string{
 			"access_key_1_active": "true", "access_key_1_last_rotated": rotated("two.keys"), "access_key_1_last_used_date": at("two.keys", "access_key_1_last_used_date"),
 			"access_key_1_last_used_region": "us-east-1", "access_key_1_last_used_service": "iam",
@@ -260,7 +260,7 @@ func TestCredentialReportRows(t *testing.T) {
 		})
 	})
 	t.Run("password and MFA", func(t *testing.T) {
-		checklist.Shows(t, "S1-289", "S1-290", "S1-291", "S1-293")
+		checklist.Shows(t, "S1-289", "S1-290", "S1-291", "S1-293", "S1-278", "S1-442")
 		same(t, "secure", map[string]string{
 			"password_enabled": "true", "password_last_used": "no_information", "password_last_changed": iso(set), "mfa_active": "true",
 			"access_key_1_active": "true", "access_key_1_last_rotated": rotated("secure"),
@@ -271,7 +271,7 @@ func TestCredentialReportRows(t *testing.T) {
 		same(t, "signer", map[string]string{"cert_1_active": "true", "cert_1_last_rotated": iso(set), "access_key_1_active": "true", "access_key_1_last_rotated": rotated("signer")})
 	})
 	t.Run("root", func(t *testing.T) {
-		checklist.Shows(t, "S1-282", "S1-289", "S1-291", "S1-292")
+		checklist.Shows(t, "S1-282", "S1-289", "S1-291", "S1-292", "S1-444")
 		same(t, "<root_account>", map[string]string{
 			"arn": w.arn("root"), "password_enabled": "not_supported", "password_last_changed": "not_supported", "password_next_rotation": "not_supported",
 			"access_key_1_active": "true", "access_key_1_last_rotated": rotated("<root_account>"), "access_key_1_last_used_date": at("<root_account>", "access_key_1_last_used_date"),

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
@@ -22,6 +23,7 @@ func groupNames(groups []types.Group) []string {
 }
 
 func TestGroupLifecycle(t *testing.T) {
+	checklist.Shows(t, "S1-144", "S1-449")
 	w := newWorld(t)
 	ctx := t.Context()
 	created := must(w.root.CreateGroup(ctx, &sdk.CreateGroupInput{GroupName: aws.String("Admins"), Path: aws.String("/it/")}))(t).Group
@@ -107,6 +109,7 @@ func TestGroupErrors(t *testing.T) {
 
 // TestMembership: members come and go, twice is as good as once, and what the group allows counts from the next request on.
 func TestMembership(t *testing.T) {
+	checklist.Shows(t, "S1-118", "S1-146")
 	w := newWorld(t)
 	ctx, crew, name := t.Context(), aws.String("Crew"), aws.String("member")
 	caller := w.user("member")
@@ -135,6 +138,7 @@ func TestMembership(t *testing.T) {
 }
 
 func TestPagesOfGroups(t *testing.T) {
+	checklist.Shows(t, "S1-145")
 	w := newWorld(t)
 	ctx := t.Context()
 	groups, users := numbered("group", 10), numbered("user", 25)

@@ -435,7 +435,7 @@ func TestVirtualMFADevice(t *testing.T) {
 		equalNames(t, "in pages", pages, []string{"a=4", "Key=3"})
 	})
 	t.Run("deactivated and deleted", func(t *testing.T) {
-		checklist.Shows(t, "S1-218", "S1-244", "S3-290")
+		checklist.Shows(t, "S1-218", "S1-244", "S3-290", "S1-437")
 		must(w.root.DeactivateMFADevice(ctx, &sdk.DeactivateMFADeviceInput{UserName: target, SerialNumber: &serial}))(t)
 		equalNames(t, "unassigned", serials(types.AssignmentStatusTypeUnassigned), []string{serial})
 		_, err := w.root.DeactivateMFADevice(ctx, &sdk.DeactivateMFADeviceInput{UserName: target, SerialNumber: &serial})
@@ -543,7 +543,7 @@ func TestOwnMFADevices(t *testing.T) {
 	w.denied(err, "bob", "iam:ListMFADevices", "user bob")
 
 	t.Run("root's device", func(t *testing.T) {
-		checklist.Shows(t, "S1-213", "S1-222")
+		checklist.Shows(t, "S1-213", "S1-222", "S1-438")
 		d := must(w.root.CreateVirtualMFADevice(ctx, &sdk.CreateVirtualMFADeviceInput{VirtualMFADeviceName: aws.String("root-account-mfa-device")}))(t).VirtualMFADevice
 		w.enable(directory.OfRoot(w.account), *d.SerialNumber, string(d.Base32StringSeed)) // as the console does
 		_, err := w.root.DeactivateMFADevice(ctx, &sdk.DeactivateMFADeviceInput{SerialNumber: d.SerialNumber})

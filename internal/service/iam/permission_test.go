@@ -9,6 +9,7 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 )
@@ -165,6 +166,7 @@ func furnish(w *world) (key string) {
 func TestPermissions(t *testing.T) {
 	for i, operation := range permissions("") {
 		t.Run(operation.operation, func(t *testing.T) {
+			checklist.Shows(t, "S1-327", "S1-328")
 			w := newWorld(t)
 			p := permissions(furnish(w))[i]
 			action := "iam:" + p.operation
@@ -315,6 +317,7 @@ func TestTagOnCreate(t *testing.T) {
 
 // TestRenameNeedsBoth: a new name or path needs permission on the entity as it is and as it will be.
 func TestRenameNeedsBoth(t *testing.T) {
+	checklist.Shows(t, "S1-329")
 	w := newWorld(t)
 	furnish(w)
 	ctx := t.Context()

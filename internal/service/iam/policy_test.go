@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
@@ -303,6 +304,7 @@ func TestMarkerSurvivesDeletion(t *testing.T) {
 
 // TestManagedPolicyOfAWS: AWS's policies can be read like the account's own, and not changed.
 func TestManagedPolicyOfAWS(t *testing.T) {
+	checklist.Shows(t, "S1-424")
 	w := newWorld(t)
 	ctx, arn := t.Context(), aws.String(readOnly)
 	known, _ := catalog.ManagedPolicies().ByARN(readOnly)
@@ -382,6 +384,7 @@ func TestPolicyTags(t *testing.T) {
 // TestForeignPolicy: a policy of another account is out of reach for everybody, and whether that account has it, or is there
 // at all, is not told.
 func TestForeignPolicy(t *testing.T) {
+	checklist.Shows(t, "S1-334")
 	w := newWorld(t)
 	var other string
 	w.make(func(tx *directory.Tx) error {

@@ -180,7 +180,7 @@ func TestServiceCredentialLifecycle(t *testing.T) {
 		}
 	})
 	t.Run("renamed", func(t *testing.T) {
-		checklist.Shows(t, "S1-304")
+		checklist.Shows(t, "S1-304", "S1-124")
 		must(w.root.UpdateUser(ctx, &sdk.UpdateUserInput{UserName: aws.String("Alice"), NewUserName: aws.String("Bob")}))(t)
 		if !w.proves(codeCommit, "Alice-at-"+w.account, *first.ServicePassword, now) {
 			t.Error("the credential is not valid after the rename")

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
@@ -30,6 +31,7 @@ func names(users []types.User) []string {
 }
 
 func TestUserLifecycle(t *testing.T) {
+	checklist.Shows(t, "S1-98", "S1-99", "S1-447", "S1-449")
 	w := newWorld(t)
 	ctx := t.Context()
 	boundary := "arn:aws:iam::aws:policy/ReadOnlyAccess"

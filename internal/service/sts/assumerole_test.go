@@ -11,6 +11,8 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 // Reasons in denials.
@@ -55,6 +57,7 @@ func packed(out *sdk.AssumeRoleOutput) *int32 {
 
 // TestAnswer is the whole answer of AssumeRole.
 func TestAnswer(t *testing.T) {
+	checklist.Shows(t, "S1-387", "S1-391")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id))
@@ -83,6 +86,7 @@ func TestAnswer(t *testing.T) {
 
 // TestBothSidesMustAllow: who may have a session, in one account and across two (S2-101, S4-M12, S4-M15).
 func TestBothSidesMustAllow(t *testing.T) {
+	checklist.Shows(t, "S1-6", "S1-334", "S1-374")
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")
 	may, mayNot := w.user(a, "may", allow("sts:*", "*")), w.user(a, "maynot")
@@ -276,6 +280,7 @@ func TestBadSessionPolicies(t *testing.T) {
 
 // TestDuration holds D1.
 func TestDuration(t *testing.T) {
+	checklist.Shows(t, "S1-394")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id), allow("sts:*", "*"))

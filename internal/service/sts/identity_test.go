@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	sdkiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	sdk "github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 const denyAll = `{"Effect":"Deny","Action":"*","Resource":"*"}`
@@ -90,6 +92,7 @@ func TestGetSessionToken(t *testing.T) {
 
 // TestWhatSessionsMayCall holds D2 and the table of S2 section AA.
 func TestWhatSessionsMayCall(t *testing.T) {
+	checklist.Shows(t, "S1-260")
 	w := newWorld(t)
 	a := w.account("a")
 	everything := allow("*", "*")

@@ -115,7 +115,7 @@ func TestCodes(t *testing.T) {
 		both(t, ann, nil, mine.next, oneHalf)
 	})
 	t.Run("not this user's device", func(t *testing.T) {
-		checklist.Shows(t, "S1-262", "S1-265", "S1-212")
+		checklist.Shows(t, "S1-262", "S1-265", "S1-212", "S1-47")
 		both(t, ann, aws.String(a.arn("mfa/nothing")), always("123456"), wrongDevice)
 		both(t, ann, aws.String("GAHT12345678"), always("123456"), wrongDevice)
 		both(t, ann, &his.serial, his.next, wrongDevice)
@@ -123,7 +123,7 @@ func TestCodes(t *testing.T) {
 		both(t, ann, aws.String(a.arn("user/ann")), mine.next, wrongDevice)
 	})
 	t.Run("a wrong code", func(t *testing.T) {
-		checklist.Shows(t, "S1-262")
+		checklist.Shows(t, "S1-262", "S1-47")
 		_, err := w.assume(ann, role, with(&mine.serial, his.next()))
 		refused(t, err, 403, "AccessDenied", wrongCode)
 		_, err = w.token(ann, &mine.serial, mine.code(4))
@@ -132,7 +132,7 @@ func TestCodes(t *testing.T) {
 		refused(t, err, 403, "AccessDenied", wrongCode)
 	})
 	t.Run("used once", func(t *testing.T) {
-		checklist.Shows(t, "S1-205")
+		checklist.Shows(t, "S1-205", "S1-392")
 		code := mine.next()
 		if _, err := w.token(ann, &mine.serial, code); err != nil {
 			t.Fatal(err)
@@ -262,7 +262,7 @@ func TestGetSessionTokenWithMFA(t *testing.T) {
 	d := w.device(a, "ann")
 	proven := w.authenticated(ann, d)
 	t.Run("IAM", func(t *testing.T) {
-		checklist.Shows(t, "S1-259", "S2-329", "S1-258")
+		checklist.Shows(t, "S1-259", "S2-329", "S1-258", "S1-434")
 		if got := w.may(proven); got != "users groups" {
 			t.Errorf("may list %q", got)
 		}
@@ -353,7 +353,7 @@ func TestCrossAccountMFA(t *testing.T) {
 	eve := w.user(a, "eve", allow("sts:AssumeRole", role), allow("iam:*MFADevice", "*"))
 	d := w.device(a, "bob")
 	t.Run("only with a code", func(t *testing.T) {
-		checklist.Shows(t, "S1-254", "S1-262", "S2-24")
+		checklist.Shows(t, "S1-254", "S1-262", "S2-24", "S1-261")
 		_, err := w.assume(bob, role, nil)
 		denied(t, err, a.arn("user/bob"), "sts:AssumeRole", role, "")
 		_, err = w.assume(eve, role, with(&d.serial, d.next()))
@@ -363,7 +363,7 @@ func TestCrossAccountMFA(t *testing.T) {
 		}
 	})
 	t.Run("not in the role's own policy", func(t *testing.T) {
-		checklist.Shows(t, "S1-257")
+		checklist.Shows(t, "S1-257", "S1-261")
 		c := w.iam(static(b.root))
 		if _, err := c.PutRolePolicy(t.Context(), &sdkiam.PutRolePolicyInput{RoleName: aws.String("CrossAccountRole"), PolicyName: aws.String("test"), PolicyDocument: document(
 			strings.TrimSuffix(books, "}") + `,"Condition":{"Bool":{"aws:MultiFactorAuthPresent":"true"}}}`)}); err != nil {
