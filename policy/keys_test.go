@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -84,4 +85,45 @@ func TestReads(t *testing.T) {
 			t.Errorf("%q is read as number, date, address: %v", c.value, got)
 		}
 	}
+}
+
+// FuzzKeys: whatever the text, spans follow one another and end with the statements, and what an explanation finds missing is among
+// the keys.
+func FuzzKeys(f *testing.F) {
+	f.Add(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"arn:aws:s3:::${aws:username}/${a, '}'}"},{"Effect":"Deny","NotAction":"s3:*","Resource":"*","Condition":{"Null":{"aws:userid":"true"}}}]}`)
+	f.Add(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","NotResource":"${*}","Condition":{"ForAnyValue:ArnLikeIfExists":{"A:b":["${c:d/e}","${?}"]}}}}`)
+	f.Add("{\"Statement\" :\n [ {\"Effect\":\"Allow\",\"Action\":\"a:b\",\"Resource\":\"${aws:username}\"}\n , {\"Effect\":\"Deny\",\"Action\":\"a:b\",\"Resource\":\"*\"} ] }")
+	f.Fuzz(func(t *testing.T, text string) {
+		d, err := policy.Options{}.ParseAs(policy.Identity, []byte(text))
+		if err != nil {
+			return
+		}
+		p, err := policy.Compile(policy.Identity, "p", d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		last := 0
+		for i := range d.Statements {
+			from, to := d.Span(i)
+			if from.Offset < last || to.Offset <= from.Offset || text[to.Offset-1] != '}' {
+				t.Fatalf("statement %d stands from %v to %v", i, from, to)
+			}
+			last = to.Offset
+		}
+		keys := map[string]bool{}
+		for _, k := range d.Keys() {
+			folded := strings.ToLower(k)
+			if keys[folded] {
+				t.Fatalf("%q stands twice", k)
+			}
+			keys[folded] = true
+		}
+		x := policy.Explain(&policy.Request{Principal: policy.Principal{Type: policy.User, ARN: "arn:aws:iam::123456789012:user/u", Account: "123456789012"},
+			Action: "a:b", Resource: "*"}, &policy.Set{Identity: []*policy.Policy{p}})
+		for _, k := range x.Missing {
+			if !keys[strings.ToLower(k)] {
+				t.Fatalf("the request lacks %q, which is not among the keys %q", k, d.Keys())
+			}
+		}
+	})
 }
