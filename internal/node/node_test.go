@@ -425,7 +425,8 @@ func TestServeAndStop(t *testing.T) {
 	var body bytes.Buffer
 	_, _ = body.ReadFrom(resp.Body)
 	_ = resp.Body.Close()
-	for _, line := range []string{`ostiary_build_info\{.*version="v9"\} 1`, `ostiary_store_commits_total\{outcome="ok"\} [1-9]`, `ostiary_snapshot_revision [1-9]`} {
+	for _, line := range []string{`ostiary_build_info\{.*version="v9"\} 1`, `ostiary_store_commits_total\{outcome="ok"\} [1-9]`, `ostiary_snapshot_revision [1-9]`,
+		`ostiary_usage_pending 0`, `ostiary_usage_dropped_total 0`} {
 		if !regexp.MustCompile(line).Match(body.Bytes()) {
 			t.Errorf("/metrics lacks %s", line)
 		}

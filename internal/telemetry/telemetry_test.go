@@ -68,6 +68,10 @@ func TestNil(t *testing.T) {
 	m.ExplainDisagreement()
 	m.EventsDropped(1)
 	m.Snapshot(nil)
+	m.UsageFlushed(1, nil)
+	m.UsageDropped()
+	m.UsagePending(nil)
+	m.ReportMade("access", true)
 	s := &updates{}
 	if m.Store(s, nil) != store.Store(s) {
 		t.Error("a store without metrics is wrapped")
@@ -116,6 +120,34 @@ func TestStore(t *testing.T) {
 		`ostiary_store_commits_total{outcome="error"} 1`,
 		`ostiary_store_commit_seconds_bucket{le="0.001"} 0`,
 		`ostiary_store_commit_seconds_bucket{le="0.0025"} 2`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("/metrics lacks %s", line)
+		}
+	}
+}
+
+// TestUsageAndReports: what shows an operator that last uses are written and reports made.
+func TestUsageAndReports(t *testing.T) {
+	m := telemetry.New("v1", "go1")
+	m.UsageFlushed(3, nil)
+	m.UsageFlushed(2, nil)
+	m.UsageFlushed(1, errors.New("down"))
+	m.UsageDropped()
+	m.UsagePending(func() int { return 7 })
+	m.ReportMade("access", true)
+	m.ReportMade("access", false)
+	m.ReportMade("credentials", true)
+	text := scrape(t, m)
+	for _, line := range []string{
+		`ostiary_usage_flushes_total{outcome="ok"} 2`,
+		`ostiary_usage_flushes_total{outcome="error"} 1`,
+		`ostiary_usage_written_total 6`,
+		`ostiary_usage_dropped_total 1`,
+		`ostiary_usage_pending 7`,
+		`ostiary_reports_total{kind="access",outcome="ok"} 1`,
+		`ostiary_reports_total{kind="access",outcome="error"} 1`,
+		`ostiary_reports_total{kind="credentials",outcome="ok"} 1`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks %s", line)
