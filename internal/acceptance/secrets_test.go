@@ -9,11 +9,14 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 )
 
 // jsonField reads one member of a JSON object.
@@ -80,8 +83,9 @@ func TestSecrets(t *testing.T) {
 			t.Errorf("a wrong secret: %s", got)
 		}
 	}
+	plantKeys(t, root, secrets)
 	p.operator(t, "GET", "events", token+"x", "")
-	if len(secrets) != 8 {
+	if len(secrets) != 13 {
 		t.Fatalf("%d secrets are planted", len(secrets))
 	}
 
@@ -95,6 +99,49 @@ func TestSecrets(t *testing.T) {
 	searchFiles(t, dir, secrets)
 	for _, o := range outputs {
 		search(t, "the output", []byte(o.String()), secrets)
+	}
+}
+
+// plantKeys makes secrets that are not access keys: a server certificate's private key, kept and refused, and those of
+// service-specific credentials, at first and after a reset.
+func plantKeys(t *testing.T, by *caller, secrets map[string]string) {
+	t.Helper()
+	ctx := t.Context()
+	kept, refused := testenv.Issue(t, testenv.CertificateOf{Name: "kept"}), testenv.Issue(t, testenv.CertificateOf{Name: "refused"})
+	upload := func(name string, key *string) error {
+		_, err := by.iam.UploadServerCertificate(ctx, &iam.UploadServerCertificateInput{ServerCertificateName: &name, CertificateBody: &kept.Body, PrivateKey: key})
+		return err
+	}
+	if err := upload("kept", &kept.PEM); err != nil {
+		t.Fatal(err)
+	}
+	if got := code(upload("again", &refused.PEM)); got != "KeyPairMismatch" {
+		t.Errorf("the key of another certificate: %s", got)
+	}
+	if got := code(upload("kept", &kept.PEM)); got != "EntityAlreadyExists" {
+		t.Errorf("the same name: %s", got)
+	}
+	secrets["a private key"], secrets["a refused private key"] = strings.Split(kept.PEM, "\n")[1], strings.Split(refused.PEM, "\n")[1]
+	user := aws.String("Administrator")
+	git := must(by.iam.CreateServiceSpecificCredential(ctx, &iam.CreateServiceSpecificCredentialInput{UserName: user, ServiceName: aws.String("codecommit.amazonaws.com")}))(t).ServiceSpecificCredential
+	reset := must(by.iam.ResetServiceSpecificCredential(ctx, &iam.ResetServiceSpecificCredentialInput{
+		UserName: user, ServiceSpecificCredentialId: git.ServiceSpecificCredentialId}))(t).ServiceSpecificCredential
+	api := must(by.iam.CreateServiceSpecificCredential(ctx, &iam.CreateServiceSpecificCredentialInput{UserName: user, ServiceName: aws.String("bedrock.amazonaws.com")}))(t).ServiceSpecificCredential
+	secrets["a Git password"], secrets["a Git password after its reset"] = *git.ServicePassword, *reset.ServicePassword
+	secrets["an API key"] = *api.ServiceCredentialSecret
+	for _, list := range []func() error{
+		func() error {
+			_, err := by.iam.ListServerCertificates(ctx, &iam.ListServerCertificatesInput{})
+			return err
+		},
+		func() error {
+			_, err := by.iam.ListServiceSpecificCredentials(ctx, &iam.ListServiceSpecificCredentialsInput{UserName: user})
+			return err
+		},
+	} {
+		if err := list(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
