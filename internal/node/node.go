@@ -274,7 +274,9 @@ func (n *Node) wire(context.Context) error {
 	n.gate = g
 	sc := n.cfg.Server
 	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.dated(g), n.ready, n.metrics.Handler(), n.cfg.Logger
-	sc.Operator = server.Operator{TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Status: n.status, Events: n.events, Tokens: tokens{n}}
+	sc.Operator = server.Operator{
+		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n},
+	}
 	n.server = server.New(sc)
 	return nil
 }

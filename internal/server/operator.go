@@ -48,6 +48,9 @@ const (
 //	POST /_ostiary/v1/mfa-tokens body: {"SerialNumber", "Seed"} of a hardware MFA token, the seed in base32; answer: {"SerialNumber"}
 //	GET  /_ostiary/v1/mfa-tokens ?after=SERIAL&limit=N, both optional
 //	                             answer: {"Tokens": [Token…], "Next": SERIAL}, in the order of serial numbers; see [Token]
+//	GET  /_ostiary/v1/saml-providers?arn=ARN
+//	POST /_ostiary/v1/saml-providers body: {"SAMLProviderArn", "SingleUse", "AllowCBC"}, the settings true, false or absent: as they
+//	                             are; answer of both: {"SAMLProviderArn", "SingleUse", "AllowCBC"}; see [ProviderOptions]
 //	DELETE /_ostiary/v1/mfa-tokens?serialNumber=SERIAL   answer: {"SerialNumber"}
 type Operator struct {
 	// TokenHash returns the SHA-256 of the token; ok is false where there is none, and then nothing is allowed.
@@ -57,6 +60,7 @@ type Operator struct {
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
 	Tokens    Tokens
+	Providers Providers
 }
 
 // Accounts makes accounts. Errors are fault errors; their public message is shown.
@@ -125,6 +129,10 @@ func (s *Server) operator() http.Handler {
 	}
 	if op.Events != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"events", s.events)
+	}
+	if op.Providers != nil {
+		mux.HandleFunc("GET "+operatorPrefix+"saml-providers", s.providerOptions)
+		mux.HandleFunc("POST "+operatorPrefix+"saml-providers", s.setProviderOptions)
 	}
 	if op.Tokens != nil {
 		mux.HandleFunc("POST "+operatorPrefix+"mfa-tokens", s.loadToken)
@@ -261,6 +269,21 @@ func decodeQuery(r *http.Request, fields map[string]*string, limit *int, most in
 // decodeBody reads a JSON object of strings strictly: names as they are spelled, each at most once, nothing behind it. No body
 // leaves the fields as they are. It takes the fields that it has read out of the map.
 func decodeBody(w http.ResponseWriter, r *http.Request, fields map[string]*string) error {
+	return decodeMembers(w, r, func(name string, value json.Token) (known bool, err error) {
+		field, ok := fields[name]
+		if !ok {
+			return false, nil
+		}
+		delete(fields, name)
+		if *field, ok = value.(string); !ok {
+			return true, fault.New(fault.Invalid, "The member %q must be a string.", name)
+		}
+		return true, nil
+	})
+}
+
+// decodeMembers reads a JSON object strictly and calls set for each member, which says whether it may be there.
+func decodeMembers(w http.ResponseWriter, r *http.Request, set func(name string, value json.Token) (known bool, err error)) error {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxOperatorBody))
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
@@ -282,17 +305,16 @@ func decodeBody(w http.ResponseWriter, r *http.Request, fields map[string]*strin
 			return malformed
 		}
 		name, _ := token.(string) // a name in an object is a string
-		field, ok := fields[name]
-		if !ok {
-			return fault.New(fault.Invalid, "The member %q is not known or given twice.", name)
-		}
-		delete(fields, name)
 		value, err := dec.Token()
 		if err != nil {
 			return malformed
 		}
-		if *field, ok = value.(string); !ok {
-			return fault.New(fault.Invalid, "The member %q must be a string.", name)
+		known, err := set(name, value)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return fault.New(fault.Invalid, "The member %q is not known or given twice.", name)
 		}
 	}
 	if _, err := dec.Token(); err != nil {
