@@ -12,6 +12,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"net/url"
 	"os"
 	"regexp"
 	"slices"
@@ -57,6 +58,9 @@ type Config struct {
 	OutboundCAFile string `toml:"outbound_ca_file"`
 	// OutboundTimeout bounds one such fetch. Default "5s". File only.
 	OutboundTimeout Duration `toml:"outbound_timeout"`
+	// SAMLEndpoints are URLs that SAML assertions may name as recipient and audience beside https://signin.aws.amazon.com/saml: those
+	// under which identity providers know this installation. Default none. File only.
+	SAMLEndpoints []string `toml:"saml_endpoints"`
 	// DrainTimeout is how long a stopping server waits for requests in progress. Default "10s". File only.
 	DrainTimeout Duration `toml:"drain_timeout"`
 }
@@ -206,6 +210,11 @@ func (c *Config) Check() error {
 	}
 	if !regionForm.MatchString(c.Region) {
 		complain("--region %q is not the name of a region, such as us-east-1", c.Region)
+	}
+	for _, e := range c.SAMLEndpoints {
+		if u, err := url.Parse(e); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || strings.HasSuffix(e, "/") {
+			complain("saml_endpoints: %q is not a URL such as https://iam.example.com/saml", e)
+		}
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		complain("--tls-cert and --tls-key go together")

@@ -60,6 +60,7 @@ func TestEveryKey(t *testing.T) {
 		outbound_allow = ["10.0.0.0/8", "fd00::1"]
 		outbound_ca_file = "ca.pem"
 		outbound_timeout = "2s"
+		saml_endpoints = ["https://iam.example.com/saml"]
 	`)})
 	if err != nil {
 		t.Fatal(err)
@@ -70,6 +71,7 @@ func TestEveryKey(t *testing.T) {
 		TrailFileMiB: 1, TrailTotalMiB: 4, MaxStale: config.Duration(90 * time.Second), DrainTimeout: config.Duration(3 * time.Second),
 		OutboundAllow:  []config.Prefix{{netip.MustParsePrefix("10.0.0.0/8")}, {netip.MustParsePrefix("fd00::1/128")}},
 		OutboundCAFile: "ca.pem", OutboundTimeout: config.Duration(2 * time.Second),
+		SAMLEndpoints: []string{"https://iam.example.com/saml"},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -184,32 +184,33 @@ func TestARNs(t *testing.T) {
 // Every key is its own, stands in its plane, and prints as the package comment draws it.
 func TestKeys(t *testing.T) {
 	keys := map[string][]byte{
-		`("id", "account", "1")`:           entity.AccountKey("1"),
-		`("id", "user", "1", "x")`:         entity.UserKey("1", "x"),
-		`("id", "group", "1", "x")`:        entity.GroupKey("1", "x"),
-		`("id", "role", "1", "x")`:         entity.RoleKey("1", "x"),
-		`("id", "policy", "1", "x")`:       entity.PolicyKey("1", "x"),
-		`("id", "key", "x")`:               entity.AccessKeyKey("x"),
-		`("id", "epoch", "1")`:             entity.EpochKey("1"),
-		`("ix", "uid", "x")`:               entity.UniqueIDKey("x"),
-		`("ix", "alias", "x")`:             entity.AliasKey("x"),
-		`("ix", "count", "1", "user")`:     entity.CountKey("1", entity.KindUser),
-		`("ix", "name", "1", "user", "x")`: entity.NameKey("1", entity.KindUser, "X"),
-		`("use", "key", "x")`:              entity.KeyUsageKey("x"),
-		`("use", "role", "1", "x")`:        entity.RoleUsageKey("1", "x"),
-		`("out", 7, "x")`:                  entity.OutboxKey(7, "x"),
-		`("sys", "x")`:                     entity.SystemKey("x"),
-		`("otp", "used", "X")`:             entity.OneTimeKey("X"),
-		`("otp", "token", "x")`:            entity.TokenKey("X"),
-		`("use", "access", "1", "x", "s")`: entity.AccessUsageKey("1", "x", "s"),
-		`("job", "open", "1")`:             entity.OpenJobsKey("1"),
-		`("job", "credentials", "1")`:      entity.CredentialsKey("1"),
-		`("job", "access", "1", "x")`:      entity.AccessReportKey("1", "x"),
-		`("job", "part", "1", "x", 7)`:     entity.ReportPartKey("1", "x", 7),
+		`("id", "account", "1")`:            entity.AccountKey("1"),
+		`("id", "user", "1", "x")`:          entity.UserKey("1", "x"),
+		`("id", "group", "1", "x")`:         entity.GroupKey("1", "x"),
+		`("id", "role", "1", "x")`:          entity.RoleKey("1", "x"),
+		`("id", "policy", "1", "x")`:        entity.PolicyKey("1", "x"),
+		`("id", "key", "x")`:                entity.AccessKeyKey("x"),
+		`("id", "epoch", "1")`:              entity.EpochKey("1"),
+		`("ix", "uid", "x")`:                entity.UniqueIDKey("x"),
+		`("ix", "alias", "x")`:              entity.AliasKey("x"),
+		`("ix", "count", "1", "user")`:      entity.CountKey("1", entity.KindUser),
+		`("ix", "name", "1", "user", "x")`:  entity.NameKey("1", entity.KindUser, "X"),
+		`("use", "key", "x")`:               entity.KeyUsageKey("x"),
+		`("use", "role", "1", "x")`:         entity.RoleUsageKey("1", "x"),
+		`("out", 7, "x")`:                   entity.OutboxKey(7, "x"),
+		`("sys", "x")`:                      entity.SystemKey("x"),
+		`("otp", "saml", 7, "1", "x", "s")`: entity.UsedAssertionKey(time.Unix(7, 5), "1", "x", []byte("s")),
+		`("otp", "used", "X")`:              entity.OneTimeKey("X"),
+		`("otp", "token", "x")`:             entity.TokenKey("X"),
+		`("use", "access", "1", "x", "s")`:  entity.AccessUsageKey("1", "x", "s"),
+		`("job", "open", "1")`:              entity.OpenJobsKey("1"),
+		`("job", "credentials", "1")`:       entity.CredentialsKey("1"),
+		`("job", "access", "1", "x")`:       entity.AccessReportKey("1", "x"),
+		`("job", "part", "1", "x", 7)`:      entity.ReportPartKey("1", "x", 7),
 	}
 	planes := map[string][]byte{"(\"id\"": entity.IdentityPlane, "(\"use\"": entity.UsagePlane, "(\"out\"": entity.OutboxPlane,
 		"(\"job\", \"open\"": entity.OpenJobsPlane, "(\"job\", \"access\"": entity.AccessReports, "(\"job\", \"part\"": entity.ReportParts,
-		`("otp", "token"`: entity.TokenPlane}
+		`("otp", "token"`: entity.TokenPlane, `("otp", "saml"`: entity.UsedAssertions}
 	for want, key := range keys {
 		if got := keyenc.Print(key); got != want {
 			t.Errorf("key %s, want %s", got, want)
@@ -220,7 +221,7 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	if len(keys) != 22 {
+	if len(keys) != 23 {
 		t.Errorf("%d different keys", len(keys))
 	}
 }

@@ -1,6 +1,10 @@
 package entity
 
-import "github.com/ostiary-iam/ostiary/internal/keyenc"
+import (
+	"time"
+
+	"github.com/ostiary-iam/ostiary/internal/keyenc"
+)
 
 // Planes, for watches.
 var (
@@ -10,6 +14,8 @@ var (
 	OutboxPlane   = keyenc.Encode("out")
 	// TokenPlane is the inventory of hardware tokens.
 	TokenPlane = keyenc.Encode("otp", "token")
+	// UsedAssertions is all SAML assertions that were used and could be used again, in the order in which they may be forgotten.
+	UsedAssertions = keyenc.Encode("otp", "saml")
 )
 
 // Keys of records.
@@ -70,3 +76,12 @@ func ReportPartKey(account, text string, n int) []byte {
 func NameKey(account string, k Kind, name string) []byte {
 	return keyenc.Encode("ix", "name", account, string(k), FoldName(name))
 }
+
+// UsedAssertionKey is the key of a SAML assertion that was used: of the provider with that ID, by the SHA-256 of its own ID. It may
+// be forgotten at a time that follows from the assertion.
+func UsedAssertionKey(forget time.Time, account, providerID string, sum []byte) []byte {
+	return keyenc.Encode("otp", "saml", uint64(max(forget.Unix(), 0)), account, providerID, string(sum))
+}
+
+// UsedAssertion is the record of an assertion that was used. Its key says all.
+type UsedAssertion struct{}

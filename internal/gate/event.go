@@ -89,6 +89,9 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	if c.decoded {
 		e.RequestParameters = c.Request.Input.AppendEvent(nil)
 	}
+	if c.Asserted != nil && c.Asserted.RequestParameters != nil {
+		e.RequestParameters = c.Asserted.RequestParameters
+	}
 	switch {
 	case f != nil:
 		e.ErrorCode, e.ErrorMessage = recordedCode(c.Request.API, f.Code), f.Message

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"encoding/json"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/trail"
@@ -66,6 +67,8 @@ type Assertion struct {
 	Checks []authorizer.Check
 	// Provider is the ARN of the identity provider, for the event; empty for providers that are no resources.
 	Provider, ProviderType string
+	// RequestParameters are those of the event where the input's do not do; nil: the input's.
+	RequestParameters json.RawMessage
 	// Verified is for the method.
 	Verified any
 }

@@ -81,6 +81,7 @@ func TestEveryOperationHasItsRow(t *testing.T) {
 var open = []string{
 	"sts GetCallerIdentity",         // whoever signs may know who they are
 	"sts GetSessionToken",           // gives nothing that the caller does not have (S2-323)
+	"sts AssumeRoleWithSAML",        // opened by a verified assertion and the role's trust policy (S2-208)
 	"sts AssumeRoleWithWebIdentity", // opened by a verified token and the role's trust policy (S2-153)
 }
 
@@ -271,7 +272,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Url": "https://idp.example", "OpenIDConnectProviderArn": "arn:aws:iam::" + i.account + ":oidc-provider/idp.example", "ClientID": "app",
 		"ThumbprintList.member.1": "990f4193972f2becf12ddeda5237f9c952f20d9e",
 		"WebIdentityToken":        "not.a.token",
-		"Tags.member.1.Key":       "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
+		"PrincipalArn":            provider, "SAMLAssertion": "bm90IFhNTA==",
+		"Tags.member.1.Key": "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
 		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + i.account + ":mfa/phone",
 		"AuthenticationCode1": "123456", "AuthenticationCode2": "654321",
 		"Name": "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),

@@ -69,6 +69,8 @@ type Config struct {
 	TrailFileBytes, TrailTotalBytes int64
 	// Outbound says what may be fetched from elsewhere, and how; the node fills in its clock where Now is nil.
 	Outbound outbound.Config
+	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in.
+	SAMLEndpoints []string
 	// Version is shown in the status.
 	Version string
 

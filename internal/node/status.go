@@ -27,10 +27,10 @@ func (n *Node) Status() server.Status {
 			"quotas",
 			"password policies, wherever a password is set",
 			"tokens of OpenID Connect providers: signature, issuer, audience and time",
+			"assertions of SAML providers: signature, issuer, audience, recipient and time",
 		},
 		NotEnforced: []string{
 			"service control policies and resource control policies: there are no organizations yet",
-			"SAML federation: not built yet",
 		},
 		Unbuilt: make(map[string]int),
 	}

@@ -47,9 +47,9 @@ const statusSuccess = "urn:oasis:names:tc:SAML:2.0:status:Success"
 // Trust is what is believed of a provider, and what its responses must be made for.
 type Trust struct {
 	IdPs       []IdP
-	ValidUntil time.Time // of the metadata; zero: for ever
-	Recipients []string  // one of these must be the Recipient
-	Audiences  []string  // one of these must be an Audience
+	ValidUntil time.Time              // of the metadata; zero: for ever
+	Recipient  func(url string) bool  // whether assertions may be sent there
+	Audience   func(name string) bool // whether assertions may be made for it
 
 	DecryptionKeys    []*rsa.PrivateKey
 	RequireEncryption bool
@@ -248,11 +248,11 @@ func (v *verification) holds(a *Assertion) error {
 		return refuse(fault.InvalidIdentityToken, sayIssuer, fmt.Errorf("saml: %s signed an assertion of %q", v.idp.EntityID, a.Issuer))
 	}
 	for _, audiences := range a.audiences {
-		if !slices.ContainsFunc(audiences, func(audience string) bool { return slices.Contains(v.t.Audiences, audience) }) {
+		if !slices.ContainsFunc(audiences, v.t.Audience) {
 			return refuse(fault.InvalidIdentityToken, sayAudience, fmt.Errorf("saml: the audiences %q", audiences))
 		}
 	}
-	if !slices.Contains(v.t.Recipients, a.Recipient) {
+	if !v.t.Recipient(a.Recipient) {
 		return refuse(fault.InvalidIdentityToken, sayInvalid, fmt.Errorf("saml: the recipient %q", a.Recipient))
 	}
 	switch {

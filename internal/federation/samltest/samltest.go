@@ -305,3 +305,12 @@ func (i *IdP) Response(now time.Time, assertion string) string {
 
 // Encode is a response as AssumeRoleWithSAML takes it.
 func Encode(response string) string { return base64.StdEncoding.EncodeToString([]byte(response)) }
+
+// Noise is random letters and digits, which cannot be packed.
+func Noise(n int) string {
+	text := ""
+	for len(text) < n {
+		text += rand.Text()
+	}
+	return text[:n]
+}

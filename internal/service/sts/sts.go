@@ -26,6 +26,10 @@ type Config struct {
 	Rand    io.Reader // for keys and secrets; nil means crypto/rand
 	// Keys finds the keys of OpenID Connect providers; nil means that none can be reached.
 	Keys ProviderKeys
+	// Assertions remembers SAML assertions that may be used once; nil means that none of these is accepted.
+	Assertions Assertions
+	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in: the operator's own.
+	SAMLEndpoints []string
 }
 
 // ProviderKeys finds the keys of OpenID Connect providers: an [oidc.Keys].
@@ -46,11 +50,15 @@ type service struct {
 	managed *catalog.Managed
 	rand    io.Reader
 	keys    ProviderKeys
+
+	assertions    Assertions
+	samlEndpoints []string
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
-	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand, keys: c.Keys}
+	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand, keys: c.Keys,
+		assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: s.rows(), Admit: admit, Prove: s.prove,
 		Source: "sts.amazonaws.com",
@@ -65,6 +73,7 @@ func New(c Config) *gate.Service {
 func (s *service) rows() map[string]gate.Row {
 	return map[string]gate.Row{
 		"AssumeRole":                {Decides: gate.ByTrust, ReadOnly: true, Responds: true, Checks: assumeRoleChecks},
+		"AssumeRoleWithSAML":        {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifySAML},
 		"AssumeRoleWithWebIdentity": {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifyWebIdentity},
 		"GetCallerIdentity":         {Decides: gate.Always, ReadOnly: true},
 		"GetSessionToken":           {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)

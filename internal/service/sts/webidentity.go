@@ -153,7 +153,7 @@ func (s *service) AssumeRoleWithWebIdentity(_ context.Context, c *gate.Call, in 
 // passes.
 func checkStated(id *oidc.Identity) error {
 	for _, t := range id.Tags {
-		if t.Key == "" || utf8.RuneCountInString(t.Key) > 128 || utf8.RuneCountInString(t.Value) > 256 || !isTagText(t.Key) || !isTagText(t.Value) {
+		if !isStatedTag(t.Key, t.Value) {
 			return fault.New(fault.InvalidIdentityToken, "The token states an invalid session tag.")
 		}
 	}
@@ -162,6 +162,11 @@ func checkStated(id *oidc.Identity) error {
 		return fault.New(fault.InvalidIdentityToken, "The token states an invalid source identity.")
 	}
 	return nil
+}
+
+// isStatedTag holds a session tag to what the API's model says of those that a caller passes.
+func isStatedTag(key, value string) bool {
+	return key != "" && utf8.RuneCountInString(key) <= 128 && utf8.RuneCountInString(value) <= 256 && isTagText(key) && isTagText(value)
 }
 
 func isTagText(s string) bool {

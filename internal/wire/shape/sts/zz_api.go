@@ -24,7 +24,6 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(AssumeRoleWithSAMLResponse) },
 		Unsigned:  true,
 		Errors:    []string{"MalformedPolicyDocument", "PackedPolicyTooLarge", "IDPRejectedClaim", "InvalidIdentityToken", "ExpiredTokenException", "RegionDisabledException"},
-		Unbuilt:   "Federated sessions: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "AssumeRoleWithWebIdentity", NewInput: func() wire.Input { return new(AssumeRoleWithWebIdentityRequest) },

@@ -13,6 +13,7 @@ import (
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
 	AssumeRole(ctx context.Context, c C, in *AssumeRoleRequest) (*AssumeRoleResponse, error)
+	AssumeRoleWithSAML(ctx context.Context, c C, in *AssumeRoleWithSAMLRequest) (*AssumeRoleWithSAMLResponse, error)
 	AssumeRoleWithWebIdentity(ctx context.Context, c C, in *AssumeRoleWithWebIdentityRequest) (*AssumeRoleWithWebIdentityResponse, error)
 	GetAccessKeyInfo(ctx context.Context, c C, in *GetAccessKeyInfoRequest) (*GetAccessKeyInfoResponse, error)
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
@@ -23,6 +24,7 @@ type Service[C any] interface {
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
 		"AssumeRole":                wire.WithOutput(s.AssumeRole),
+		"AssumeRoleWithSAML":        wire.WithOutput(s.AssumeRoleWithSAML),
 		"AssumeRoleWithWebIdentity": wire.WithOutput(s.AssumeRoleWithWebIdentity),
 		"GetAccessKeyInfo":          wire.WithOutput(s.GetAccessKeyInfo),
 		"GetCallerIdentity":         wire.WithOutput(s.GetCallerIdentity),
