@@ -47,7 +47,7 @@ func (tx *Tx) SetSigningCertificateActive(t Target, id string, active bool) (err
 	if err != nil || c.Inactive == !active {
 		return err
 	}
-	c.Inactive = !active
+	c.Inactive, c.ChangedAt = !active, tx.now
 	tx.putItem(c)
 	return nil
 }

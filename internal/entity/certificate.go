@@ -27,8 +27,17 @@ type SigningCertificate struct {
 	Account    string
 	User       string // user ID; the account ID for the root user
 	UploadedAt time.Time
-	Body       string // PEM
-	Inactive   bool   `json:",omitempty"`
+	ChangedAt  time.Time `json:",omitzero"` // when it was last made active or inactive
+	Body       string    // PEM
+	Inactive   bool      `json:",omitempty"`
+}
+
+// Rotated is when the certificate was uploaded or last changed.
+func (c *SigningCertificate) Rotated() time.Time {
+	if c.ChangedAt.After(c.UploadedAt) {
+		return c.ChangedAt
+	}
+	return c.UploadedAt
 }
 
 // Kind implements Item.

@@ -120,7 +120,7 @@ func (r *credentialRows) rest(row []string, owned entity.Owned, keys []string) [
 	for i := range shownCredentials {
 		active, at := "false", notApplicable
 		if i < len(certificates) && !certificates[i].Inactive {
-			active, at = "true", day(certificates[i].UploadedAt)
+			active, at = "true", day(certificates[i].Rotated())
 		}
 		row = append(row, active, at)
 	}

@@ -39,7 +39,7 @@ func TestLargeReport(t *testing.T) {
 	if w.keys(entity.OpenJobsPlane) != 0 {
 		t.Error("the job is still open")
 	}
-	w.passed += directory.CredentialReportLife
+	w.later(directory.CredentialReportLife)
 	if got := w.ask(); got != directory.ReportStarted {
 		t.Errorf("state %s", got)
 	}
@@ -59,16 +59,16 @@ func TestTwoMakers(t *testing.T) {
 	other := w.newMaker()
 	w.ask()
 	var first string
-	w.store.before = func(n int) error {
+	w.store.hook(func(n int) error {
 		if n == 2 { // the parts of w.maker are written; it is about to end the job
-			w.store.before = nil
-			w.passed += time.Minute
+			w.store.hook(nil)
+			w.later(time.Minute)
 			w.work(other)
 			r, _ := w.credentials(other)
 			first = r.Text.ID
 		}
 		return nil
-	}
+	})
 	w.work(w.maker)
 	r, csv := w.credentials(w.maker)
 	if first == "" || r.Text.ID != first || !strings.HasPrefix(csv, "user,arn,") {
@@ -87,16 +87,16 @@ func TestTwoMakers(t *testing.T) {
 func TestCrash(t *testing.T) {
 	w := newWorld(t)
 	w.ask()
-	w.store.before = func(n int) error {
+	w.store.hook(func(n int) error {
 		if n > 1 {
 			return errDown
 		}
 		return nil
-	}
+	})
 	if _, err := w.maker.Work(t.Context()); !errors.Is(err, errDown) {
 		t.Fatalf("Work = %v", err)
 	}
-	w.store.before = nil
+	w.store.hook(nil)
 	if r, _ := w.credentials(w.maker); !r.MadeAt.IsZero() || w.keys(entity.ReportParts) != 1 {
 		t.Fatalf("%+v; %d parts", r, w.keys(entity.ReportParts))
 	}
@@ -108,14 +108,14 @@ func TestCrash(t *testing.T) {
 	}
 	for _, passed := range []time.Duration{time.Hour, time.Second} {
 		want := 2 // the orphan may still be somebody's
-		if w.passed += passed; passed == time.Second {
+		if w.later(passed); passed == time.Second {
 			want = 1
 		}
 		if err := next.Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := w.keys(entity.ReportParts); got != want {
-			t.Errorf("after %s: %d parts, want %d", w.passed, got, want)
+			t.Errorf("at %s: %d parts, want %d", w.now(), got, want)
 		}
 	}
 	if _, csv := w.credentials(next); !strings.HasPrefix(csv, "user,arn,") {
@@ -135,7 +135,7 @@ func TestSweepAccessReports(t *testing.T) {
 	}
 	ask()
 	w.work(w.maker)
-	w.passed += time.Hour
+	w.later(time.Hour)
 	ask() // nobody makes it
 	reports := func(want, open int) {
 		t.Helper()
@@ -143,18 +143,18 @@ func TestSweepAccessReports(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := w.keys(entity.AccessReports); got != want {
-			t.Errorf("after %s: %d reports, want %d", w.passed, got, want)
+			t.Errorf("at %s: %d reports, want %d", w.now(), got, want)
 		}
 		if got := w.keys(entity.OpenJobsPlane); got != open {
-			t.Errorf("after %s: %d accounts have open jobs, want %d", w.passed, got, open)
+			t.Errorf("at %s: %d accounts have open jobs, want %d", w.now(), got, open)
 		}
 	}
 	reports(2, 1)
-	w.passed = directory.AccessReportLife - time.Second
+	w.later(directory.AccessReportLife - time.Second - time.Hour)
 	reports(2, 1)
-	w.passed = directory.AccessReportLife
+	w.later(time.Second)
 	reports(1, 1)
-	w.passed += time.Hour
+	w.later(time.Hour)
 	reports(0, 0)
 	if got := w.keys(entity.ReportParts); got != 0 {
 		t.Errorf("%d parts are left", got)
@@ -178,14 +178,14 @@ func TestRun(t *testing.T) {
 			}
 		}
 		made(1)
-		w.passed += directory.CredentialReportLife
+		w.later(directory.CredentialReportLife)
 		w.ask()
 		made(2)
-		w.passed += directory.CredentialReportLife
-		w.store.before = func(int) error { return errDown }
+		w.later(directory.CredentialReportLife)
+		w.store.hook(func(int) error { return errDown })
 		w.ask()
 		made(2)
-		w.store.before = nil
+		w.store.hook(nil)
 		time.Sleep(10 * time.Second)
 		made(3)
 		stop()

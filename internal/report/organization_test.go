@@ -135,7 +135,7 @@ func TestOrganizationActivity(t *testing.T) {
 	use("222222222222", "222222222222", "s3", 2*time.Minute)
 	use("333333333333", "AIDA3", "s3", time.Hour)  // in another part
 	use("222222222222", "AROA1", "sqs", time.Hour) // not allowed there
-	w.passed = 2 * time.Hour
+	w.later(2 * time.Hour)
 	_, o := w.report(unit, "")
 	want := []report.Detail{
 		{Prefix: "iam", Name: o.Details[0].Name},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ type world struct {
 	usage    *usage.Recorder
 	maker    *report.Maker
 	account  string
-	passed   time.Duration
+	passed   atomic.Int64 // how far the clock has gone since noon
 	changes  int
 	made     made
 
@@ -42,14 +43,25 @@ type world struct {
 // hooked lets a test step in before an Update, which fails with the hook's error.
 type hooked struct {
 	store.Store
+	mu     sync.Mutex
 	before func(n int) error // n counts Updates since the hook was set
 	n      int
 }
 
+// hook sets what comes before Updates; nil is nothing.
+func (h *hooked) hook(before func(n int) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.before, h.n = before, 0
+}
+
 func (h *hooked) Update(ctx context.Context, fn func(store.Txn) error) (store.Revision, error) {
-	if before := h.before; before != nil {
-		h.n++
-		if err := before(h.n); err != nil {
+	h.mu.Lock()
+	h.n++
+	before, n := h.before, h.n
+	h.mu.Unlock()
+	if before != nil {
+		if err := before(n); err != nil {
 			return 0, err
 		}
 	}
@@ -104,7 +116,10 @@ func (w *world) newMaker() *report.Maker {
 	})
 }
 
-func (w *world) now() time.Time { return noon.Add(w.passed) }
+func (w *world) now() time.Time { return noon.Add(time.Duration(w.passed.Load())) }
+
+// later moves the clock.
+func (w *world) later(d time.Duration) { w.passed.Add(int64(d)) }
 
 type managed struct{ *catalog.Managed }
 

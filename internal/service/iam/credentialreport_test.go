@@ -168,6 +168,7 @@ func TestCredentialReportRows(t *testing.T) {
 	set := born.Add(-30 * 24 * time.Hour)
 	iso := func(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05") + "+00:00" }
 
+	certificateID := strings.Repeat("A", 32)
 	clients := make(map[string]*sdk.Client)
 	users := make(map[string]*entity.User)
 	for _, name := range []string{"plain", "Zoe", "two.keys", "idle-key", "secure", "signer"} {
@@ -189,8 +190,8 @@ func TestCredentialReportRows(t *testing.T) {
 	device := entity.MFADevice{Account: w.account, Serial: w.arn("mfa/s"), Type: entity.VirtualMFA, Name: "s", Path: "/", Owner: s.ID, CreatedAt: born, EnabledAt: born}
 	profile := entity.LoginProfile{Account: w.account, User: s.ID, CreatedAt: set.Add(-time.Hour), ChangedAt: set, Hash: "x"}
 	s.Owned = entity.Owned{entity.KindMFADevice: {device.Serial}, entity.KindLoginProfile: {s.ID}}
-	good := entity.SigningCertificate{ID: "AAAA", Account: w.account, User: g.ID, UploadedAt: set, Body: "x"}
-	bad := entity.SigningCertificate{ID: "BBBB", Account: w.account, User: g.ID, UploadedAt: set, Body: "x", Inactive: true}
+	good := entity.SigningCertificate{ID: certificateID, Account: w.account, User: g.ID, UploadedAt: set, Body: "x"}
+	bad := entity.SigningCertificate{ID: strings.Repeat("B", 32), Account: w.account, User: g.ID, UploadedAt: set, Body: "x", Inactive: true}
 	g.Owned = entity.Owned{entity.KindSigningCertificate: {good.ID, bad.ID}}
 	w.put(map[string]any{
 		string(entity.UserKey(w.account, s.ID)): &s, string(entity.UserKey(w.account, g.ID)): &g,
@@ -296,9 +297,12 @@ func TestCredentialReportRows(t *testing.T) {
 	w.later(directory.CredentialReportLife)
 	changed := w.now()
 	must(w.root.UpdateAccessKey(ctx, &sdk.UpdateAccessKeyInput{UserName: aws.String("idle-key"), AccessKeyId: aws.String(key("idle-key")), Status: types.StatusTypeActive}))(t)
+	for _, status := range []types.StatusType{types.StatusTypeInactive, types.StatusTypeActive} {
+		must(w.root.UpdateSigningCertificate(ctx, &sdk.UpdateSigningCertificateInput{UserName: aws.String("signer"), CertificateId: aws.String(certificateID), Status: status}))(t)
+	}
 	rows, _, _ = w.reportRows()
 	t.Run("later", func(t *testing.T) {
-		checklist.Shows(t, "S1-292", "S1-295")
+		checklist.Shows(t, "S1-292", "S1-295", "S1-297")
 		if got, want := rows["secure"]["password_next_rotation"], iso(set.Add(90*24*time.Hour)); got != want {
 			t.Errorf("password_next_rotation %s, want %s", got, want)
 		}
@@ -308,9 +312,11 @@ func TestCredentialReportRows(t *testing.T) {
 		if got := rows["plain"]["password_next_rotation"]; got != "N/A" {
 			t.Errorf("a user without a password is to change it %s", got)
 		}
-		got, err := time.Parse("2006-01-02T15:04:05+00:00", rows["idle-key"]["access_key_1_last_rotated"])
-		if err != nil || got.Before(changed.Truncate(time.Second)) {
-			t.Errorf("the key was made active at %s and is said to have changed %s, %v", changed, got, err)
+		for _, text := range []string{rows["idle-key"]["access_key_1_last_rotated"], rows["signer"]["cert_1_last_rotated"]} {
+			got, err := time.Parse("2006-01-02T15:04:05+00:00", text)
+			if err != nil || got.Before(changed.Truncate(time.Second)) {
+				t.Errorf("made active at %s and said to have changed %s, %v", changed, got, err)
+			}
 		}
 		if got := rows["<root_account>"]["password_next_rotation"]; got != "not_supported" {
 			t.Errorf("password_next_rotation of root: %s", got)
