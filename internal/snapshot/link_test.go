@@ -182,12 +182,12 @@ func TestPasswordPolicyGrant(t *testing.T) {
 	on, off := accountWith(&entity.PasswordPolicy{MinimumLength: 6, UsersMayChange: true})(all), rec(all[0])
 	gone := map[string]any{string(entity.AccountKey(acct)): nil}
 	const name = "account/password-policy/AllowUsersToChangePassword"
-	rev := put(t, s, rec(all...))
+	put(t, s, rec(all...))
 	for i, step := range []struct {
 		change map[string]any
 		want   bool
 	}{{on, true}, {off, false}, {on, true}, {gone, false}, {on, true}, {gone, false}, {off, false}} {
-		rev = put(t, s, step.change)
+		rev := put(t, s, step.change)
 		u, ok := wait(t, f, rev).UserByID("AIDAANN")
 		if !ok {
 			t.Fatal("no user")

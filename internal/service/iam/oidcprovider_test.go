@@ -82,7 +82,7 @@ func oidcPermissions(w *world) []permission {
 			return err
 		}},
 	}
-	for name := range oidcCalls(nil, nil) {
+	for name := range oidcCalls(context.Background(), nil) {
 		arn := w.arn("oidc-provider/idp.example/team")
 		all = append(all, permission{name, "oidc-provider/idp.example/team", "", func(ctx context.Context, c *sdk.Client) error {
 			return oidcCalls(ctx, c)[name](arn)
