@@ -97,7 +97,7 @@ func (w *tutorial) updateApp() *sts.AssumeRoleInput {
 }
 
 func TestDelegationTutorial(t *testing.T) {
-	checklist.Shows(t, "S1-6", "S1-374", "S1-375", "S1-376", "S1-395")
+	checklist.Shows(t, "S1-6", "S1-374", "S1-375", "S1-376", "S1-395", "S2-3", "S2-5", "S2-15", "S2-338")
 	w := newTutorial(t)
 	ctx := t.Context()
 
@@ -206,6 +206,7 @@ func TestExternalID(t *testing.T) {
 		}
 	}
 	role := must(w.prodAdmin.iam.GetRole(t.Context(), &iam.GetRoleInput{RoleName: aws.String("UpdateApp")}))(t).Role
+	checklist.Shows(t, "S2-115")
 	if got, err := url.PathUnescape(*role.AssumeRolePolicyDocument); err != nil || got != trust {
 		t.Errorf("the trust policy reads %s, %v", got, err)
 	}

@@ -81,6 +81,7 @@ func TestSessionTags(t *testing.T) {
 
 // TestTrustedUser is F5 (S2-22): a trust policy means the user that bore the name when it was written.
 func TestTrustedUser(t *testing.T) {
+	checklist.Shows(t, "S2-22")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	admin, ctx := c.admin(t, a), t.Context()
@@ -138,7 +139,7 @@ func TestTrustPolicies(t *testing.T) {
 
 // TestSessionToken is F16 (S2-329, S2-323; D1, D2).
 func TestSessionToken(t *testing.T) {
-	checklist.Shows(t, "S1-392", "S1-434")
+	checklist.Shows(t, "S1-392", "S1-434", "S2-323", "S2-325")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	admin, ctx := c.admin(t, a), t.Context()
@@ -200,6 +201,7 @@ func TestSessionToken(t *testing.T) {
 
 // TestRevokeSessions is F17 (S2-290): the policy that the console writes for "Revoke active sessions".
 func TestRevokeSessions(t *testing.T) {
+	checklist.Shows(t, "S2-291", "S2-296")
 	var ahead atomic.Int64
 	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	srv := ostiarytest.Start(t, ostiarytest.Config{Now: now})
@@ -226,7 +228,7 @@ func TestRevokeSessions(t *testing.T) {
 
 // TestRootKeys is F25 (S2-376, S2-381) as far as the API goes.
 func TestRootKeys(t *testing.T) {
-	checklist.Shows(t, "S1-19")
+	checklist.Shows(t, "S1-19", "S2-378", "S2-381")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	root, ctx := c.root(a), t.Context()

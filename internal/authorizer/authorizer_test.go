@@ -14,6 +14,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -183,6 +184,7 @@ func (w *world) keys(c *authorizer.Caller, env *authorizer.Environment, ch autho
 
 // TestKeysOfTheCaller: sections 30, 31 and 47 of S4 for each kind of caller.
 func TestKeysOfTheCaller(t *testing.T) {
+	checklist.Shows(t, "S2-307")
 	w := newWorld(t)
 	// What every request has.
 	always := map[string]string{

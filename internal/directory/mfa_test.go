@@ -187,7 +187,7 @@ func TestEightDevices(t *testing.T) {
 					w.mustEnable(owner, serial)
 				}
 			}
-			checklist.Shows(t, "S1-203", "S4-M58")
+			checklist.Shows(t, "S1-203", "S2-379", "S4-M58")
 			is(t, "a ninth", w.enable(owner, serial), fault.LimitExceeded, "Cannot exceed quota for MFADevicesPerUser: 8")
 			w.refuse(fault.LimitExceeded, "Cannot exceed quota for MFADevicesPerUser: 8", func(tx *directory.Tx) error {
 				_, err := tx.RegisterFIDODevice(owner, directory.NewFIDO{Name: "key", FIDO: entity.FIDO{CredentialID: []byte("1"), PublicKey: []byte("k")}})
@@ -472,6 +472,7 @@ func TestTokens(t *testing.T) {
 		w.intact()
 		_, err := w.dir.VerifyEnabling(context.Background(), "", theirs, token, used, w.code(token, 1))
 		is(t, "a code that was used in the other account", err, fault.WrongCode, sayWrong)
+		checklist.Shows(t, "S2-379")
 		w.tick(1)
 		is(t, "another account's root user", w.enable(theirs, token), 0, "")
 		w.do(func(tx *directory.Tx) error { return tx.DeactivateMFADevice(theirs, token) })

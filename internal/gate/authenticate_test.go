@@ -112,9 +112,13 @@ func TestStrangersQuery(t *testing.T) {
 		"missing": {403, "MissingAuthenticationToken"}, "incomplete": {400, "IncompleteSignature"}, "key": {403, "InvalidClientTokenId"},
 		"signature": {403, "SignatureDoesNotMatch"}, "expired": {403, "ExpiredToken"},
 	}
+	items := map[string][]string{
+		"temporary key, no token": {"S2-300"}, "token of another key": {"S2-300"}, "tampered token": {"S2-300"}, "expired session": {"S2-301"},
+	}
 	w := newWorld(t)
 	for name, s := range strangers(w) {
 		t.Run(name, func(t *testing.T) {
+			checklist.Shows(t, items[name]...)
 			w.t = t
 			q, want := s.request, codes[s.kind]
 			q.form = iamForm("GetUser")
@@ -169,6 +173,7 @@ func (w *world) checkLog() {
 
 // TestWaysToSign are the forms of a good signature.
 func TestWaysToSign(t *testing.T) {
+	checklist.Shows(t, "S2-299")
 	w := newWorld(t)
 	s := w.session(w.role("worker", allow("*", "*")), "s")
 	for name, q := range map[string]request{
@@ -201,6 +206,7 @@ func TestWaysToSign(t *testing.T) {
 
 // TestWhichRegion: IAM is in one region, STS in that of the signature.
 func TestWhichRegion(t *testing.T) {
+	checklist.Shows(t, "S2-372", "S2-424")
 	w := newWorld(t)
 	for region, set := range map[string]string{"eu-west-1": "", "": "eu-*"} {
 		a := w.ok(w.send(request{caller: w.root, region: region, regions: set, form: iamForm("ListUsers")}))
@@ -211,6 +217,20 @@ func TestWhichRegion(t *testing.T) {
 		if got := w.event(a).Region; got != "eu-west-1" {
 			t.Errorf("an STS call in %s", got)
 		}
+	}
+}
+
+// TestTemporaryCredentials: every service takes them.
+func TestTemporaryCredentials(t *testing.T) {
+	w := newWorld(t)
+	s := w.session(w.role("worker", allow("*", "*")), "s")
+	checklist.Shows(t, "S2-308")
+	w.ok(w.iam(s, "ListUsers"))
+	w.ok(w.sts(s, "GetCallerIdentity"))
+	a := w.send(request{caller: s, service: "organizations", target: "AWSOrganizationsV20161128.DescribeOrganization", body: "{}"})
+	b := w.send(request{caller: w.root, service: "organizations", target: "AWSOrganizationsV20161128.DescribeOrganization", body: "{}"})
+	if a.status != b.status || a.header.Get("X-Amzn-ErrorType") != b.header.Get("X-Amzn-ErrorType") {
+		t.Errorf("a session is answered %d %s, a long-term key %d %s", a.status, a.body, b.status, b.body)
 	}
 }
 

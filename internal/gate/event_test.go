@@ -69,8 +69,12 @@ func everyone(w *world) map[string]who {
 func TestEvents(t *testing.T) {
 	checklist.Shows(t, "S1-412")
 	w := newWorld(t)
+	items := map[string][]string{
+		"user": {"S2-393", "S2-403"}, "user's session": {"S2-393"}, "role": {"S2-395"},
+	}
 	for name, who := range everyone(w) {
 		t.Run(name, func(t *testing.T) {
+			checklist.Shows(t, items[name]...)
 			w.t = t
 			check := func(a answer, want trail.Event, outbox bool) {
 				t.Helper()
@@ -162,6 +166,7 @@ func TestDecisionInEvent(t *testing.T) {
 // TestAssumeRoleEvents: within an account one record with the role as its resource; across accounts a second one for the role's
 // owner, which shares an ID with the first and names no stranger (S2-407 to S2-410).
 func TestAssumeRoleEvents(t *testing.T) {
+	checklist.Shows(t, "S2-401", "S2-407", "S2-408", "S2-409", "S2-410", "S2-412")
 	w := newWorld(t)
 	var other string
 	w.make(func(tx *directory.Tx) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -305,6 +306,7 @@ func TestPackedPolicySize(t *testing.T) {
 
 // TestFullTokenStaysShort fills the packed field to the limit and the names to theirs (S5-23).
 func TestFullTokenStaysShort(t *testing.T) {
+	checklist.Shows(t, "S2-305")
 	ring := newRing(t, strings.Repeat("s", 128))
 	c := full()
 	c.Name, c.SessionName, c.SourceIdentity = noise(64), noise(64), noise(64)

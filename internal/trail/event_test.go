@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 )
 
@@ -105,11 +106,24 @@ func samples() map[string]*trail.Event {
 	}
 }
 
+// recordItems are the items that the texts of samples show.
+var recordItems = map[string][]string{
+	"user-session": {"S2-392", "S2-393", "S2-398", "S2-399", "S2-400", "S2-403", "S2-406"},
+	"assume-role":  {"S2-392", "S2-393", "S2-398", "S2-399", "S2-401", "S2-409"},
+	"owner-copy":   {"S2-392", "S2-394", "S2-410"},
+	"denied-role":  {"S2-392", "S2-395", "S2-398"},
+	"sign-in":      {"S2-398", "S2-399", "S2-400"},
+	"root":         {"S2-392"},
+	"web-role":     {"S2-395", "S2-399", "S2-413"},
+	"web-caller":   {"S2-392", "S2-397"},
+}
+
 // TestRecords holds every kind of record against the text in testdata, which a person can read beside CloudTrail's samples,
 // and reads it back.
 func TestRecords(t *testing.T) {
 	for name, e := range samples() {
 		t.Run(name, func(t *testing.T) {
+			checklist.Shows(t, recordItems[name]...)
 			got := e.Append([]byte("before "))
 			got, ok := bytes.CutPrefix(got, []byte("before "))
 			if !ok || !json.Valid(got) {
@@ -150,6 +164,7 @@ func TestRecords(t *testing.T) {
 
 // TestOwnerCopyLeaksNothing is S2-410: the owner of the role learns the caller's account and unique ID only.
 func TestOwnerCopyLeaksNothing(t *testing.T) {
+	checklist.Shows(t, "S2-410")
 	e := samples()["assume-role"]
 	e.ErrorMessage = "User: " + e.Identity.ARN + " is not authorized"
 	line := string(e.ForOwner("222222222222", "e2").Append(nil))

@@ -357,6 +357,7 @@ func TestPassRole(t *testing.T) {
 		w.denied(add("worker"), "caller", "iam:AddRoleToInstanceProfile", "instance profile spare")
 	})
 	t.Run("another service or role", func(t *testing.T) {
+		checklist.Shows(t, "S2-120")
 		w.t = t
 		w.grant("caller", allow("iam:AddRoleToInstanceProfile", "*"),
 			allow("iam:PassRole", "*").when("StringEquals", "iam:PassedToService", "lambda.amazonaws.com"))

@@ -138,6 +138,7 @@ func TestPolicyVersions(t *testing.T) {
 // TestDefaultVersionDecides: the default version is the one in force, from the next request on, for everybody who has the
 // policy: themselves, through a group, as a role's session, and as a boundary.
 func TestDefaultVersionDecides(t *testing.T) {
+	checklist.Shows(t, "S2-38", "S2-306", "S2-343")
 	w := newWorld(t)
 	ctx := t.Context()
 	arn := aws.String(w.arn("policy/plan"))

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 )
 
@@ -33,6 +34,7 @@ func shows(t testing.TB, what string, escaped *string, text string) {
 }
 
 func TestRoleLifecycle(t *testing.T) {
+	checklist.Shows(t, "S2-31", "S2-39", "S2-40", "S2-41", "S2-46")
 	w := newWorld(t)
 	ctx, name := t.Context(), aws.String("Worker")
 	spaced := strings.Replace(trustNobody, `{"Version"`, "{ \"Version\"", 1) // texts are kept as written
@@ -194,6 +196,7 @@ func TestTrustFollowsThePrincipal(t *testing.T) {
 	id := *must(w.root.GetUser(ctx, &sdk.GetUserInput{UserName: aws.String("alice")}))(t).User.UserId
 	byName := trust(w.arn("user/alice"))
 	must(w.root.CreateRole(ctx, &sdk.CreateRoleInput{RoleName: role, AssumeRolePolicyDocument: &byName}))(t)
+	checklist.Shows(t, "S2-21", "S2-22", "S2-23")
 	shown := func(want string) {
 		t.Helper()
 		shows(t, "GetRole", must(w.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: role}))(t).Role.AssumeRolePolicyDocument, want)
@@ -240,6 +243,7 @@ func TestTrustFollowsThePrincipal(t *testing.T) {
 
 // TestServiceLinkedRole: of a service-linked role only the description and the tags may be changed (S2-41, S2-251).
 func TestServiceLinkedRole(t *testing.T) {
+	checklist.Shows(t, "S2-41")
 	w := newWorld(t)
 	w.scene()
 	ctx, linked := t.Context(), aws.String("linked")

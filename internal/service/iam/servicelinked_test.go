@@ -208,7 +208,7 @@ func TestServiceLinkedRoleCannotBeEdited(t *testing.T) {
 	for _, operation := range []string{"UpdateRole", "DeleteRole", "UpdateAssumeRolePolicy", "AttachRolePolicy", "DetachRolePolicy",
 		"PutRolePolicy", "DeleteRolePolicy", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"} {
 		t.Run(operation, func(t *testing.T) {
-			checklist.Shows(t, "S2-249", "S2-250", "S2-251", "S2-262", "S3-101", "S3-396")
+			checklist.Shows(t, "S2-249", "S2-250", "S2-251", "S2-262", "S2-SLR-12", "S3-101", "S3-396")
 			refused(t, roles[operation](cacheRole), 400, "UnmodifiableEntity", sentence)
 		})
 	}
@@ -255,7 +255,7 @@ func TestDeletionOfServiceLinkedRole(t *testing.T) {
 	}
 	var failed *string
 	t.Run("resources in the way", func(t *testing.T) {
-		checklist.Shows(t, "S2-256", "S2-257", "S2-258", "S2-259")
+		checklist.Shows(t, "S2-256", "S2-257", "S2-258", "S2-259", "S2-SLR-16", "S2-SLR-21")
 		for _, uses := range [][]entity.RoleUsage{
 			{{Region: "us-east-1", Resources: []string{"arn:aws:elasticache:us-east-1:1:cluster:a", "arn:aws:elasticache:us-east-1:1:cluster:b"}}, {Region: "eu-west-1"}},
 			{{Region: "us-east-1", Resources: []string{"arn:aws:elasticache:us-east-1:1:cluster:c"}}},
@@ -296,7 +296,7 @@ func TestDeletionOfServiceLinkedRole(t *testing.T) {
 		}
 	})
 	t.Run("nothing in the way", func(t *testing.T) {
-		checklist.Shows(t, "S2-256", "S2-257", "S2-264")
+		checklist.Shows(t, "S2-256", "S2-257", "S2-264", "S2-SLR-21")
 		// The same role, made anew: it was never used.
 		w.newLinked("ecs.amazonaws.com")
 		role := aws.String("AWSServiceRoleForECS")
@@ -341,7 +341,7 @@ func TestGuidesServiceLinkedStatements(t *testing.T) {
 		return err
 	}
 	t.Run("create", func(t *testing.T) {
-		checklist.Shows(t, "S2-245", "S5-144")
+		checklist.Shows(t, "S2-245", "S2-SLR-6", "S5-144")
 		w.t = t
 		w.grant("caller", allow("iam:CreateServiceLinkedRole", on).when("StringLike", "iam:AWSServiceName", cacheService),
 			allow("iam:PutRolePolicy", on).when("StringLike", "iam:AWSServiceName", cacheService))
@@ -364,7 +364,7 @@ func TestGuidesServiceLinkedStatements(t *testing.T) {
 		}
 	})
 	t.Run("delete", func(t *testing.T) {
-		checklist.Shows(t, "S2-248", "S5-146", "S5-147")
+		checklist.Shows(t, "S2-248", "S2-SLR-7", "S5-146", "S5-147")
 		w.t = t
 		w.grant("caller", allow("iam:DeleteServiceLinkedRole", on).when("StringLike", "iam:AWSServiceName", cacheService),
 			statement{"Allow", "iam:GetServiceLinkedRoleDeletionStatus", on, nil}.when("StringLike", "iam:AWSServiceName", cacheService))

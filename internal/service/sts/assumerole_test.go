@@ -23,6 +23,7 @@ const (
 
 // TestProvider: the SDK's own provider gets credentials of a role and uses them.
 func TestProvider(t *testing.T) {
+	checklist.Shows(t, "S2-88", "S2-298")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id), allow("iam:ListUsers", "*"))
@@ -57,7 +58,7 @@ func packed(out *sdk.AssumeRoleOutput) *int32 {
 
 // TestAnswer is the whole answer of AssumeRole.
 func TestAnswer(t *testing.T) {
-	checklist.Shows(t, "S1-387", "S1-391")
+	checklist.Shows(t, "S1-387", "S1-391", "S2-94", "S2-108", "S2-109")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id))
@@ -86,7 +87,7 @@ func TestAnswer(t *testing.T) {
 
 // TestBothSidesMustAllow: who may have a session, in one account and across two (S2-101, S4-M12, S4-M15).
 func TestBothSidesMustAllow(t *testing.T) {
-	checklist.Shows(t, "S1-6", "S1-334", "S1-374")
+	checklist.Shows(t, "S1-6", "S1-334", "S1-374", "S2-1", "S2-3", "S2-4", "S2-101")
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")
 	may, mayNot := w.user(a, "may", allow("sts:*", "*")), w.user(a, "maynot")
@@ -134,6 +135,7 @@ func TestBothSidesMustAllow(t *testing.T) {
 
 // TestRootAssumesNothing (D1, S2-100), with its long-term key or a session of it.
 func TestRootAssumesNothing(t *testing.T) {
+	checklist.Shows(t, "S2-100", "S2-381")
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")
 	const say = "Roles may not be assumed by root accounts."
@@ -151,6 +153,7 @@ func TestRootAssumesNothing(t *testing.T) {
 
 // TestExternalID (S2-113 to S2-116).
 func TestExternalID(t *testing.T) {
+	checklist.Shows(t, "S2-113", "S2-114", "S2-116")
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")
 	role := w.role(b, "deputy", *document(trust(a.id, `{"StringEquals":{"sts:ExternalId":"12345"}}`, "sts:AssumeRole")))
@@ -169,6 +172,7 @@ func TestExternalID(t *testing.T) {
 
 // TestSessionPolicies: inline and managed ones add up, and limit what the role may (S2-103, S4-M21).
 func TestSessionPolicies(t *testing.T) {
+	checklist.Shows(t, "S2-103", "S2-338")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id), allow("iam:ListUsers", "*"), allow("iam:ListGroups", "*"))
@@ -312,6 +316,7 @@ func TestDuration(t *testing.T) {
 	}
 
 	// Chaining: more than an hour is refused, and not cut, whatever the role allows.
+	checklist.Shows(t, "S2-100")
 	chained := w.session(ann, role, nil)
 	_, err = w.assume(chained, role, lasting(3601))
 	refused(t, err, 400, "ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining.")
@@ -486,6 +491,7 @@ func TestMadeAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	checklist.Shows(t, "S2-22")
 	again := w.user(a, "ann", allow("sts:*", "*"))
 	_, err := w.assume(again, role, nil)
 	denied(t, err, a.arn("user/ann"), "sts:AssumeRole", role, noTrust)
@@ -515,6 +521,7 @@ func TestMadeAgain(t *testing.T) {
 
 // TestRevocation: the policy that the console's "Revoke active sessions" writes ends the older sessions only (S2-290, S2-291).
 func TestRevocation(t *testing.T) {
+	checklist.Shows(t, "S2-291")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id), allow("iam:ListUsers", "*"))

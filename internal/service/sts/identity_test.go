@@ -66,6 +66,7 @@ func TestGetCallerIdentity(t *testing.T) {
 
 // TestGetSessionToken: no permission is needed and no deny binds it (S2-323); how long it lasts (S2-325).
 func TestGetSessionToken(t *testing.T) {
+	checklist.Shows(t, "S2-323", "S2-324", "S2-325")
 	w := newWorld(t)
 	a := w.account("a")
 	ann := w.user(a, "ann", denyAll)
@@ -114,6 +115,7 @@ func TestWhatSessionsMayCall(t *testing.T) {
 		_, err := w.iam(static(c)).ListUsers(t.Context(), &sdkiam.ListUsersInput{})
 		return err
 	}
+	checklist.Shows(t, "S2-329")
 	for _, c := range []aws.Credentials{user, root} {
 		refused(t, users(c), 403, "InvalidClientTokenId", "The security token included in the request is invalid")
 		refused(t, again(c), 403, "AccessDenied", "Cannot call GetSessionToken with session credentials")
@@ -132,6 +134,7 @@ func TestWhatSessionsMayCall(t *testing.T) {
 	if _, err := w.iam(static(a.root)).DeleteUserPolicy(t.Context(), &sdkiam.DeleteUserPolicyInput{UserName: aws.String("ann"), PolicyName: aws.String("test")}); err != nil {
 		t.Fatal(err)
 	}
+	checklist.Shows(t, "S2-303", "S2-328")
 	_, err := w.assume(user, role, nil)
 	denied(t, err, a.arn("user/ann"), "sts:AssumeRole", role, noIdentity)
 }
@@ -157,6 +160,7 @@ func TestGetAccessKeyInfo(t *testing.T) {
 
 // TestMinimumSessionTokenSize: a token may be asked to be larger than it need be.
 func TestMinimumSessionTokenSize(t *testing.T) {
+	checklist.Shows(t, "S2-305")
 	w := newWorld(t)
 	a := w.account("a")
 	role := w.role(a, "worker", trusts(a.id), allow("iam:ListUsers", "*"))

@@ -262,7 +262,7 @@ func TestGetSessionTokenWithMFA(t *testing.T) {
 	d := w.device(a, "ann")
 	proven := w.authenticated(ann, d)
 	t.Run("IAM", func(t *testing.T) {
-		checklist.Shows(t, "S1-259", "S2-329", "S1-258", "S1-434")
+		checklist.Shows(t, "S1-259", "S2-329", "S1-258", "S1-434", "S2-328")
 		if got := w.may(proven); got != "users groups" {
 			t.Errorf("may list %q", got)
 		}
@@ -353,7 +353,7 @@ func TestCrossAccountMFA(t *testing.T) {
 	eve := w.user(a, "eve", allow("sts:AssumeRole", role), allow("iam:*MFADevice", "*"))
 	d := w.device(a, "bob")
 	t.Run("only with a code", func(t *testing.T) {
-		checklist.Shows(t, "S1-254", "S1-262", "S2-24", "S1-261")
+		checklist.Shows(t, "S1-254", "S1-262", "S2-24", "S1-261", "S2-97")
 		_, err := w.assume(bob, role, nil)
 		denied(t, err, a.arn("user/bob"), "sts:AssumeRole", role, "")
 		_, err = w.assume(eve, role, with(&d.serial, d.next()))

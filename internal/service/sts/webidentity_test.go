@@ -113,7 +113,7 @@ func TestWebIdentity(t *testing.T) {
 	}
 	t.Run("the answer", func(t *testing.T) {
 		f.t = t
-		checklist.Shows(t, "S2-143", "S2-153", "S2-154", "S2-157")
+		checklist.Shows(t, "S2-1", "S2-143", "S2-153", "S2-154", "S2-157")
 		r, err := f.iam(static(f.a.root)).GetRole(t.Context(), &sdkiam.GetRoleInput{RoleName: aws.String("web")})
 		if err != nil {
 			t.Fatal(err)
