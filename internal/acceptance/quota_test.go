@@ -205,9 +205,8 @@ func quotaProbes(t *testing.T, account string) map[string]quotaProbe {
 			_, err := c.iam.UploadSSHPublicKey(ctx, &iam.UploadSSHPublicKeyInput{UserName: user, SSHPublicKeyBody: aws.String(testenv.SSHKey(t, 2048))})
 			return err
 		}},
-		"SigningCertificatesPerUserQuota": {1, cannot("CertificatesPerUser"), func(c *caller, _ int) error {
-			body := testenv.Issue(t, testenv.CertificateOf{Name: "u"}).Body
-			_, err := c.iam.UploadSigningCertificate(ctx, &iam.UploadSigningCertificateInput{UserName: user, CertificateBody: &body})
+		"SigningCertificatesPerUserQuota": {1, cannot("CertificatesPerUser"), func(c *caller, i int) error {
+			_, err := c.iam.UploadSigningCertificate(ctx, &iam.UploadSigningCertificateInput{UserName: user, CertificateBody: aws.String(testenv.Issue(t, testenv.CertificateOf{Name: *name("signing", i)}).Body)})
 			return err
 		}},
 		"ServiceSpecificCredentialsPerUserQuota": {1, cannot("ServiceSpecificCredentialsPerUser"), func(c *caller, _ int) error {
@@ -215,8 +214,15 @@ func quotaProbes(t *testing.T, account string) map[string]quotaProbe {
 			return err
 		}},
 		"ServerCertificatesQuota": {1, cannot("ServerCertificatesPerAccount"), func(c *caller, i int) error {
-			made := testenv.Issue(t, testenv.CertificateOf{Name: "site"})
-			_, err := c.iam.UploadServerCertificate(ctx, &iam.UploadServerCertificateInput{ServerCertificateName: name("cert", i), CertificateBody: &made.Body, PrivateKey: &made.PEM})
+			made := testenv.Issue(t, testenv.CertificateOf{Name: *name("server", i)})
+			_, err := c.iam.UploadServerCertificate(ctx, &iam.UploadServerCertificateInput{ServerCertificateName: name("server", i), CertificateBody: aws.String(made.Body), PrivateKey: aws.String(made.PEM)})
+			return err
+		}},
+		"DelegationRequestsQuota": {1, cannot("DelegationRequestsPerAccount"), func(c *caller, i int) error {
+			_, err := c.iam.CreateDelegationRequest(ctx, &iam.CreateDelegationRequestInput{
+				Description: aws.String("d"), NotificationChannel: aws.String("arn:aws:sns:us-east-1:" + account + ":t"), RequestorWorkflowId: name("workflow", i),
+				SessionDuration: aws.Int32(3600), Permissions: &types.DelegationPermission{PolicyTemplateArn: aws.String("arn:aws:iam::" + account + ":delegation-template/t")},
+			})
 			return err
 		}},
 		"SAMLProvidersQuota": {1, cannot("SAMLProvidersPerAccount"), func(c *caller, i int) error {
@@ -311,11 +317,18 @@ func TestQuotas(t *testing.T) {
 			a := c.account(t, srv.OperatorToken)
 			p, ok := quotaProbes(t, a.AccountID)[q.Name]
 			if !ok {
-				t.Fatal("no probe shows that it is enforced")
+				t.Fatal("nothing shows that it is enforced")
 			}
 			checklist.Shows(t, "S4-244", "S4-M60")
 			root := c.root(a)
 			quotaScene(t, root)
+			body, err := json.Marshal(map[string]string{"Policy": quotaDocument})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, answer := c.operator(t, "PUT", "accounts/"+a.AccountID+"/delegation-templates/t", srv.OperatorToken, string(body)); status != http.StatusOK {
+				t.Fatalf("registering a template: %d %s", status, answer)
+			}
 			set := operate(t, "PUT", a.AccountID, "/"+q.Name, fmt.Sprintf(`{"Value": %d}`, p.limit))[0]
 			if !set.Set || set.Value != p.limit || set.Default != q.Default {
 				t.Errorf("set: %+v", set)
@@ -329,7 +342,7 @@ func TestQuotas(t *testing.T) {
 					t.Fatalf("within the limit, %d: %v", i, err)
 				}
 			}
-			err := p.do(root, p.limit)
+			err = p.do(root, p.limit)
 			want := p.message
 			if strings.Contains(want, "%d") {
 				want = fmt.Sprintf(want, p.limit)

@@ -44,6 +44,7 @@ const (
 	OIDCProvidersQuota                     = "OIDCProvidersQuota"
 	ClientIDsPerOIDCProviderQuota          = "ClientIDsPerOIDCProviderQuota"
 	ThumbprintsPerOIDCProviderQuota        = "ThumbprintsPerOIDCProviderQuota"
+	DelegationRequestsQuota                = "DelegationRequestsQuota"
 )
 
 // quota is one row of the table.
@@ -89,11 +90,14 @@ var quotas = map[string]quota{
 	ServiceSpecificCredentialsPerUserQuota: {standard: 2, limit: "ServiceSpecificCredentialsPerUser"}, // for each service
 	ServerCertificatesQuota:                {standard: 20, limit: "ServerCertificatesPerAccount"},
 
-	SAMLProvidersQuota:              {standard: 100, limit: "SAMLProvidersPerAccount"},
-	IdPsPerSAMLProviderQuota:        {standard: 10, limit: "IdPsPerSAMLProvider"}, // entity descriptors of a metadata document
-	KeysPerSAMLProviderQuota:        {standard: 10, limit: "KeysPerSAMLProvider"}, // certificates of a metadata document
-	OIDCProvidersQuota:              {standard: 100, limit: "OpenIdConnectProvidersPerAccount"},
-	ClientIDsPerOIDCProviderQuota:   {standard: 100, limit: "ClientIdsPerOpenIdConnectProvider"},
+	SAMLProvidersQuota:            {standard: 100, limit: "SAMLProvidersPerAccount"},
+	IdPsPerSAMLProviderQuota:      {standard: 10, limit: "IdPsPerSAMLProvider"}, // entity descriptors of a metadata document
+	KeysPerSAMLProviderQuota:      {standard: 10, limit: "KeysPerSAMLProvider"}, // certificates of a metadata document
+	OIDCProvidersQuota:            {standard: 100, limit: "OpenIdConnectProvidersPerAccount"},
+	ClientIDsPerOIDCProviderQuota: {standard: 100, limit: "ClientIdsPerOpenIdConnectProvider"},
+	// AWS publishes none for delegation requests. They count with whoever makes them, until a week after they have expired.
+	DelegationRequestsQuota: {standard: 1000, limit: "DelegationRequestsPerAccount"},
+
 	ThumbprintsPerOIDCProviderQuota: {standard: 5, limit: "ThumbprintsPerOpenIdConnectProvider"},
 }
 

@@ -91,6 +91,36 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 		return err
 	},
 	"delete role": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteRole(d.account, d.name) },
+	"put template": func(tx *directory.Tx, d drawn, _ *state) error {
+		_, err := tx.PutDelegationTemplate(d.account, d.name, d.document)
+		return err
+	},
+	"delete template": func(tx *directory.Tx, d drawn, _ *state) error { return tx.DeleteDelegationTemplate(d.account, d.name) },
+	"create request": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.CreateDelegationRequest(d.account, directory.NewDelegationRequest{Workflow: d.to + fmt.Sprint(d.number), Template: anyTemplate(d, s),
+			Channel: "arn:aws:sns:us-east-1:111111111111:t", Duration: time.Hour, Spent: []string{anyRequest(d, s)}})
+		return err
+	},
+	"associate request": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.AssociateDelegationRequest(anyRequest(d, s), delegateOf(d))
+		return err
+	},
+	"update request": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.UpdateDelegationRequest(anyRequest(d, s), delegateOf(d), &d.to)
+		return err
+	},
+	"accept request": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.AcceptDelegationRequest(anyRequest(d, s), delegateOf(d))
+		return err
+	},
+	"reject request": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.RejectDelegationRequest(anyRequest(d, s), delegateOf(d), nil)
+		return err
+	},
+	"send token": func(tx *directory.Tx, d drawn, s *state) error {
+		_, err := tx.SendDelegationToken(anyRequest(d, s), delegateOf(d))
+		return err
+	},
 	"create linked": func(tx *directory.Tx, d drawn, _ *state) error {
 		_, err := tx.CreateServiceLinkedRole(d.account, directory.NewServiceLinkedRole{
 			Service: "x.amazonaws.com", Name: "L" + d.name, Trust: trustEC2, PolicyARN: linkedPolicy})
@@ -402,6 +432,33 @@ func anyVersion(d drawn, s *state) (arn string, number int) {
 		}
 	}
 	return d.arn, 1 + d.number%3
+}
+
+// anyTemplate picks a delegation template of the account.
+func anyTemplate(d drawn, s *state) string {
+	for _, key := range slices.Sorted(maps.Keys(s.items)) {
+		if t, ok := s.items[key].(*entity.DelegationTemplate); ok && t.Account == d.account {
+			return t.ARN()
+		}
+	}
+	return d.arn
+}
+
+// anyRequest picks a delegation request, one that the account may know of if there is one.
+func anyRequest(d drawn, s *state) string {
+	found, n := "none-none-none-none", 0
+	for _, key := range slices.Sorted(maps.Keys(s.items)) {
+		if r, ok := s.items[key].(*entity.DelegationRequest); ok && (r.KnownTo(d.account) || d.number == 1) {
+			if n++; n <= d.number {
+				found = r.ID
+			}
+		}
+	}
+	return found
+}
+
+func delegateOf(d drawn) directory.Delegate {
+	return directory.Delegate{Account: d.account, ARN: entity.UserARN(d.account, "/", d.name), ID: "AIDA" + d.name}
 }
 
 // anyDeletion picks the ID of a deletion task of the account.

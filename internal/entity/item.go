@@ -39,6 +39,10 @@ const (
 	KindOIDCProvider       Kind = "oidc-provider"
 	KindInstanceProfile    Kind = "instance-profile"
 	KindRoleDeletion       Kind = "role-deletion"
+
+	KindDelegationTemplate   Kind = "delegation-template"
+	KindDelegationRequest    Kind = "delegation-request"
+	KindDelegationAssignment Kind = "delegation-assignment"
 )
 
 // itemKinds reads the items of each kind.
@@ -53,6 +57,10 @@ var itemKinds = map[Kind]func([]byte) (Item, error){
 	KindOIDCProvider:       decodeItem[OIDCProvider],
 	KindInstanceProfile:    decodeItem[InstanceProfile],
 	KindRoleDeletion:       decodeItem[RoleDeletion],
+
+	KindDelegationTemplate:   decodeItem[DelegationTemplate],
+	KindDelegationRequest:    decodeItem[DelegationRequest],
+	KindDelegationAssignment: decodeItem[DelegationAssignment],
 }
 
 func decodeItem[T any, P interface {

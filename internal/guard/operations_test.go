@@ -193,6 +193,10 @@ func (i *installation) form(o *wire.Operation, values map[string]string) url.Val
 	in := reflect.TypeOf(o.NewInput()).Elem()
 	for f := range in.NumField() {
 		field := in.Field(f)
+		if field.Name == "Permissions" { // a structure
+			form.Set("Permissions.PolicyTemplateArn", "arn:aws:iam::"+i.account+":delegation-template/none")
+			continue
+		}
 		if field.Type.Kind() == reflect.Pointer && field.Name != "UserName" && field.Name != "Password" {
 			continue
 		}
@@ -267,7 +271,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Arn": role, "JobId": "00000000-0000-4000-8000-000000000000", "ServiceNamespace": "s3", "ServiceNamespaces.member.1": "s3",
 		"EntityPath":               "o-abcdefghij/r-abcd",
 		"AssumeRolePolicyDocument": trust, "PolicyArn": managed, "PermissionsBoundary": administrator, "VersionId": "v1",
-		"AccessKeyId": key, "InstanceProfileName": "profile", "AWSServiceName": "elasticache.amazonaws.com",
+		"AccessKeyId": key, "InstanceProfileName": "profile", "AWSServiceName": "elasticache.amazonaws.com", "DelegationRequestId": "111122223333-0123456789", "NotificationChannel": "topic",
+		"RequestorWorkflowId": "workflow", "SessionDuration": "3600", "EntityArn": "arn:aws:iam::" + i.account + ":delegation-request/111122223333-0123456789",
 		"DeletionTaskId": "task/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache/4ec9ca2f-9f38-4b0f-9e8e-fd0ea6ddaa8c", "AccountAlias": "acme", "Status": "Inactive", "RoleArn": role, "RoleSessionName": "session", "Description": "x",
 		"Url": "https://idp.example", "OpenIDConnectProviderArn": "arn:aws:iam::" + i.account + ":oidc-provider/idp.example", "ClientID": "app",
 		"ThumbprintList.member.1": "990f4193972f2becf12ddeda5237f9c952f20d9e",

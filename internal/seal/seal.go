@@ -39,8 +39,9 @@ const (
 	SessionToken
 	TOTPSeed
 	PrivateKey
-	Message       // texts that callers carry back: encoded authorization messages, pagination markers
-	ServiceSecret // digests of the secrets of service-specific credentials
+	Message         // texts that callers carry back: encoded authorization messages, pagination markers
+	ServiceSecret   // digests of the secrets of service-specific credentials
+	DelegationToken // exchange tokens of delegation requests
 
 	purposeCount
 )
@@ -48,7 +49,7 @@ const (
 // labels go into the derivation of keys: they are part of the stored form and never change.
 var labels = [purposeCount]string{
 	AccessKeySecret: "access-key-secret", SessionToken: "session-token", TOTPSeed: "totp-seed",
-	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret",
+	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret", DelegationToken: "delegation-token",
 }
 
 // String names the purpose.

@@ -42,6 +42,12 @@ const (
 //	                             body: {"Value": n}; answer: the [Quota]
 //	DELETE /_ostiary/v1/accounts/ID/quotas/NAME
 //	                             goes back to the default; answer: the [Quota]
+//	PUT  /_ostiary/v1/accounts/ID/delegation-templates/NAME
+//	                             body: {"Policy": text}; answer: the [Template]
+//	GET  /_ostiary/v1/accounts/ID/delegation-templates
+//	                             answer: {"Templates": [Template…]}, by name
+//	DELETE /_ostiary/v1/accounts/ID/delegation-templates/NAME
+//	                             answer: {"Name"}
 //	GET  /_ostiary/v1/status     answer: [Status]
 //	GET  /_ostiary/v1/events     ?account=ID&after=POSITION&limit=N, all optional
 //	                             answer: {"Events": [records in CloudTrail's form, oldest first…], "Next": POSITION}
@@ -57,6 +63,7 @@ type Operator struct {
 	TokenHash func() (hash [sha256.Size]byte, ok bool)
 	Accounts  Accounts
 	Quotas    Quotas
+	Templates Templates
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
 	Tokens    Tokens
@@ -123,6 +130,11 @@ func (s *Server) operator() http.Handler {
 		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/quotas", s.listQuotas)
 		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/quotas/{name}", s.setQuota)
 		mux.HandleFunc("DELETE "+operatorPrefix+"accounts/{account}/quotas/{name}", s.resetQuota)
+	}
+	if op.Templates != nil {
+		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/delegation-templates", s.listTemplates)
+		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.putTemplate)
+		mux.HandleFunc("DELETE "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.deleteTemplate)
 	}
 	if op.Status != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"status", s.status)

@@ -33,6 +33,7 @@ var families = map[string]family{
 	"oidc":              {furnishOIDC, oidcPermissions, oidcErrors, oidcCannot},
 	"credential report": {furnishReport, credentialReportPermissions, credentialReportErrors, credentialReportCannot},
 	"SAML providers":    {furnishSAML, samlPermissions, samlErrors, samlCannot},
+	"delegation":        {furnishDelegation, delegationPermissions, delegationErrors, delegationCannot},
 	"linked roles":      {furnishLinked, linkedPermissions, linkedErrors, linkedCannot},
 
 	"SSH public keys":              {furnishKeys, sshKeyPermissions, sshKeyErrors, sshKeysCannot},

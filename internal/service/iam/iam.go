@@ -51,6 +51,9 @@ type Config struct {
 	// RoleDeletion is told of every submitted deletion of a service-linked role. Nil means that whoever works on them finds
 	// them without.
 	RoleDeletion func(account, task string)
+	// Notify tells the requestor of a delegation request what has become of it. It must not block. Nil means that there is no
+	// channel: nothing is delivered, and exchange tokens stay with their requests.
+	Notify func(Notice)
 	// Organizations answers what organizations there are; nil means none.
 	Organizations Organizations
 	// IssuerDomain ends the URLs of accounts that issue tokens for services elsewhere; empty means DefaultIssuerDomain.
@@ -69,6 +72,7 @@ type service struct {
 
 	thumbprint func(ctx context.Context, url string) (string, error)
 	submitted  func(account, task string)
+	notify     func(Notice)
 
 	organizations Organizations
 	issuers       string // the domain of issuers
@@ -77,7 +81,7 @@ type service struct {
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
 	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, reference: catalog.ServiceReference(), thumbprint: c.Thumbprint,
-		submitted: c.RoleDeletion, meter: c.Meter, organizations: c.Organizations, issuers: cmp.Or(c.IssuerDomain, DefaultIssuerDomain)}
+		submitted: c.RoleDeletion, notify: c.Notify, meter: c.Meter, organizations: c.Organizations, issuers: cmp.Or(c.IssuerDomain, DefaultIssuerDomain)}
 	if s.meter == nil {
 		s.meter = noMeter{}
 	}
@@ -95,7 +99,7 @@ func rows() map[string]gate.Row {
 		simulateRows,
 		userRows, groupRows, accessKeyRows, accountRows, roleRows, policyRows, attachmentRows, inlineRows, boundaryRows,
 		instanceProfileRows, oidcRows, mfaRows, samlProviderRows,
-		loginProfileRows, passwordPolicyRows, serviceLinkedRows,
+		loginProfileRows, passwordPolicyRows, serviceLinkedRows, delegationRows,
 		sshPublicKeyRows, signingCertificateRows, serverCertificateRows, serviceCredentialRows,
 		settingRows, roleTemplateRows, organizationRows,
 		credentialReportRows, lastAccessedRows, organizationsReportRows,

@@ -58,6 +58,8 @@ var (
 		"UploadServerCertificate":     {"TagServerCertificate"}}
 	// alsoSet: keys that AWS's own examples need where the reference has none (S5-146).
 	alsoSet = map[string][]string{"GetServiceLinkedRoleDeletionStatus": {"iam:AWSServiceName"}}
+	// newerActions: the API's model has them, the reference of that day did not.
+	newerActions = []string{"UpdateDelegationRequest"}
 	// neverSet: keys of role templates, which nobody has, and of what a passed role will be associated with, which none of the
 	// operations here knows; and of security keys, which the API does not register.
 	neverSet = []string{"iam:RoleTemplateARN", "iam:AssociatedResourceArn",
@@ -97,6 +99,9 @@ func TestRowsAgainstReference(t *testing.T) {
 			action := strings.TrimPrefix(checks[i].Action, "iam:")
 			asked = append(asked, action)
 			row, ok := ref.Actions[action]
+			if slices.Contains(newerActions, action) {
+				continue
+			}
 			if !ok {
 				t.Errorf("%s asks for %s, which the reference does not know", name, checks[i].Action)
 				continue
@@ -175,7 +180,8 @@ func fill(w *world, input wire.Input, accessKey string) {
 		"PolicySourceArn": w.arn("user/team/target"),
 		"UserName":        "target", "GroupName": "crew", "RoleName": "worker", "PolicyArn": w.arn("policy/team/plan"),
 		"PermissionsBoundary": readOnly, "Path": "/team/", "PathPrefix": "/team/", "PolicyName": "plan", "AccessKeyId": accessKey,
-		"AWSServiceName": "elasticache.amazonaws.com", "DeletionTaskId": "task/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache/1",
+		"AWSServiceName": "elasticache.amazonaws.com", "DelegationRequestId": w.account + "-0123456789", "EntityArn": w.arn("delegation-request/none"),
+		"NotificationChannel": "topic", "OwnerId": w.arn("user/target"), "DeletionTaskId": "task/aws-service-role/elasticache.amazonaws.com/AWSServiceRoleForElastiCache/1",
 		"InstanceProfileName": "web", "OpenIDConnectProviderArn": w.arn("oidc-provider/idp.example/team"), "Url": "https://fresh.example",
 		"Arn": w.arn("user/team/target"), "EntityPath": aPart, "OrganizationsPolicyId": "p-examplepolicy",
 		"VirtualMFADeviceName": "phone", "SerialNumber": w.arn("mfa/team/phone"),
@@ -195,6 +201,8 @@ func fill(w *world, input wire.Input, accessKey string) {
 			field.Set(reflect.ValueOf(&value))
 		case name == "CredentialAgeDays":
 			field.Set(reflect.ValueOf(new(30)))
+		case name == "Permissions":
+			field.FieldByName("PolicyTemplateArn").Set(reflect.ValueOf(aws.String("template")))
 		case name == "Tags":
 			tags := reflect.MakeSlice(field.Type(), 1, 1)
 			tags.Index(0).FieldByName("Key").SetString("k")

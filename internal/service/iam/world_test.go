@@ -55,6 +55,7 @@ type world struct {
 	clock        atomic.Int64    // how far the clock of the service is ahead of the machine's, in nanoseconds
 	unlink       *unlink.Deleter // works when a test says so; what uses roles is in users
 	users        *roleUsers
+	notices      notices // what requestors of delegation requests were told
 	http         aws.HTTPClient
 	changes      atomic.Int64
 	organization atomic.Pointer[iam.Organization] // nil: there is none
@@ -175,7 +176,7 @@ func newWorld(t testing.TB) *world {
 	g, err := gate.New(gate.Config{
 		Services: []*gate.Service{iam.New(iam.Config{
 			Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage, Reports: w.reports, Thumbprint: w.askThumbprint,
-			Organizations: organizations{w},
+			Organizations: organizations{w}, Notify: w.notices.add,
 		})},
 		Snapshots: w.follower, Store: s, Ring: ring, Managed: catalog.ManagedPolicies(), Trail: discard{}, Usage: w.usage,
 		Regions: []string{"us-east-1", "eu-west-1"}, Now: w.now, Skew: 10 * 365 * 24 * time.Hour, // see later

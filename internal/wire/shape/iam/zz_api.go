@@ -16,8 +16,7 @@ var API = wire.NewAPI(wire.API{
 }, []wire.Operation{
 	{
 		Name: "AcceptDelegationRequest", NewInput: func() wire.Input { return new(AcceptDelegationRequestRequest) },
-		Errors:  []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification"},
-		Unbuilt: "Temporary delegation: waits for its approval workflow.",
+		Errors: []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification"},
 	},
 	{
 		Name: "AcquireRole", NewInput: func() wire.Input { return new(AcquireRoleRequest) },
@@ -38,8 +37,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "AssociateDelegationRequest", NewInput: func() wire.Input { return new(AssociateDelegationRequestRequest) },
-		Errors:  []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
-		Unbuilt: "Temporary delegation: waits for its approval workflow.",
+		Errors: []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
 	},
 	{
 		Name: "AttachGroupPolicy", NewInput: func() wire.Input { return new(AttachGroupPolicyRequest) },
@@ -70,7 +68,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateDelegationRequest", NewInput: func() wire.Input { return new(CreateDelegationRequestRequest) },
 		NewOutput: func() wire.Output { return new(CreateDelegationRequestResponse) },
 		Errors:    []string{"EntityAlreadyExists", "ServiceFailure", "InvalidInput", "LimitExceeded", "ConcurrentModification"},
-		Unbuilt:   "Temporary delegation: waits for its approval workflow.",
 	},
 	{
 		Name: "CreateGroup", NewInput: func() wire.Input { return new(CreateGroupRequest) },
@@ -333,7 +330,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetDelegationRequest", NewInput: func() wire.Input { return new(GetDelegationRequestRequest) },
 		NewOutput: func() wire.Output { return new(GetDelegationRequestResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Temporary delegation: waits for its approval workflow.",
 	},
 	{
 		Name: "GetGroup", NewInput: func() wire.Input { return new(GetGroupRequest) },
@@ -350,7 +346,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetHumanReadableSummary", NewInput: func() wire.Input { return new(GetHumanReadableSummaryRequest) },
 		NewOutput: func() wire.Output { return new(GetHumanReadableSummaryResponse) },
 		Errors:    []string{"InvalidInput", "NoSuchEntity", "ServiceFailure"},
-		Unbuilt:   "Temporary delegation: waits for its approval workflow.",
 	},
 	{
 		Name: "GetInstanceProfile", NewInput: func() wire.Input { return new(GetInstanceProfileRequest) },
@@ -481,7 +476,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ListDelegationRequests", NewInput: func() wire.Input { return new(ListDelegationRequestsRequest) },
 		NewOutput: func() wire.Output { return new(ListDelegationRequestsResponse) },
 		Errors:    []string{"NoSuchEntity", "ServiceFailure", "InvalidInput"},
-		Unbuilt:   "Temporary delegation: waits for its approval workflow.",
 	},
 	{
 		Name: "ListEntitiesForPolicy", NewInput: func() wire.Input { return new(ListEntitiesForPolicyRequest) },
@@ -684,8 +678,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "RejectDelegationRequest", NewInput: func() wire.Input { return new(RejectDelegationRequestRequest) },
-		Errors:  []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
-		Unbuilt: "Temporary delegation: waits for its approval workflow.",
+		Errors: []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
 	},
 	{
 		Name: "RemoveClientIDFromOpenIDConnectProvider", NewInput: func() wire.Input { return new(RemoveClientIDFromOpenIDConnectProviderRequest) },
@@ -710,8 +703,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "SendDelegationToken", NewInput: func() wire.Input { return new(SendDelegationTokenRequest) },
-		Errors:  []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
-		Unbuilt: "Temporary delegation: waits for its approval workflow.",
+		Errors: []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
 	},
 	{
 		Name: "SetDefaultPolicyVersion", NewInput: func() wire.Input { return new(SetDefaultPolicyVersionRequest) },
@@ -811,8 +803,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "UpdateDelegationRequest", NewInput: func() wire.Input { return new(UpdateDelegationRequestRequest) },
-		Errors:  []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
-		Unbuilt: "Temporary delegation: waits for its approval workflow.",
+		Errors: []string{"NoSuchEntity", "ServiceFailure", "ConcurrentModification", "InvalidInput"},
 	},
 	{
 		Name: "UpdateGroup", NewInput: func() wire.Input { return new(UpdateGroupRequest) },

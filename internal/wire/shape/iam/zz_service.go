@@ -12,16 +12,19 @@ import (
 // internal/wire/gen/unbuilt.txt. C is what the caller's side hands to every operation. A method owns neither in nor what
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
+	AcceptDelegationRequest(ctx context.Context, c C, in *AcceptDelegationRequestRequest) error
 	AcquireRole(ctx context.Context, c C, in *AcquireRoleRequest) (*AcquireRoleResponse, error)
 	AddClientIDToOpenIDConnectProvider(ctx context.Context, c C, in *AddClientIDToOpenIDConnectProviderRequest) error
 	AddRoleToInstanceProfile(ctx context.Context, c C, in *AddRoleToInstanceProfileRequest) error
 	AddUserToGroup(ctx context.Context, c C, in *AddUserToGroupRequest) error
+	AssociateDelegationRequest(ctx context.Context, c C, in *AssociateDelegationRequestRequest) error
 	AttachGroupPolicy(ctx context.Context, c C, in *AttachGroupPolicyRequest) error
 	AttachRolePolicy(ctx context.Context, c C, in *AttachRolePolicyRequest) error
 	AttachUserPolicy(ctx context.Context, c C, in *AttachUserPolicyRequest) error
 	ChangePassword(ctx context.Context, c C, in *ChangePasswordRequest) error
 	CreateAccessKey(ctx context.Context, c C, in *CreateAccessKeyRequest) (*CreateAccessKeyResponse, error)
 	CreateAccountAlias(ctx context.Context, c C, in *CreateAccountAliasRequest) error
+	CreateDelegationRequest(ctx context.Context, c C, in *CreateDelegationRequestRequest) (*CreateDelegationRequestResponse, error)
 	CreateGroup(ctx context.Context, c C, in *CreateGroupRequest) (*CreateGroupResponse, error)
 	CreateInstanceProfile(ctx context.Context, c C, in *CreateInstanceProfileRequest) (*CreateInstanceProfileResponse, error)
 	CreateLoginProfile(ctx context.Context, c C, in *CreateLoginProfileRequest) (*CreateLoginProfileResponse, error)
@@ -79,8 +82,10 @@ type Service[C any] interface {
 	GetContextKeysForCustomPolicy(ctx context.Context, c C, in *GetContextKeysForCustomPolicyRequest) (*GetContextKeysForPolicyResponse, error)
 	GetContextKeysForPrincipalPolicy(ctx context.Context, c C, in *GetContextKeysForPrincipalPolicyRequest) (*GetContextKeysForPolicyResponse, error)
 	GetCredentialReport(ctx context.Context, c C, in *GetCredentialReportRequest) (*GetCredentialReportResponse, error)
+	GetDelegationRequest(ctx context.Context, c C, in *GetDelegationRequestRequest) (*GetDelegationRequestResponse, error)
 	GetGroup(ctx context.Context, c C, in *GetGroupRequest) (*GetGroupResponse, error)
 	GetGroupPolicy(ctx context.Context, c C, in *GetGroupPolicyRequest) (*GetGroupPolicyResponse, error)
+	GetHumanReadableSummary(ctx context.Context, c C, in *GetHumanReadableSummaryRequest) (*GetHumanReadableSummaryResponse, error)
 	GetInstanceProfile(ctx context.Context, c C, in *GetInstanceProfileRequest) (*GetInstanceProfileResponse, error)
 	GetLoginProfile(ctx context.Context, c C, in *GetLoginProfileRequest) (*GetLoginProfileResponse, error)
 	GetMFADevice(ctx context.Context, c C, in *GetMFADeviceRequest) (*GetMFADeviceResponse, error)
@@ -105,6 +110,7 @@ type Service[C any] interface {
 	ListAttachedGroupPolicies(ctx context.Context, c C, in *ListAttachedGroupPoliciesRequest) (*ListAttachedGroupPoliciesResponse, error)
 	ListAttachedRolePolicies(ctx context.Context, c C, in *ListAttachedRolePoliciesRequest) (*ListAttachedRolePoliciesResponse, error)
 	ListAttachedUserPolicies(ctx context.Context, c C, in *ListAttachedUserPoliciesRequest) (*ListAttachedUserPoliciesResponse, error)
+	ListDelegationRequests(ctx context.Context, c C, in *ListDelegationRequestsRequest) (*ListDelegationRequestsResponse, error)
 	ListEntitiesForPolicy(ctx context.Context, c C, in *ListEntitiesForPolicyRequest) (*ListEntitiesForPolicyResponse, error)
 	ListGroupPolicies(ctx context.Context, c C, in *ListGroupPoliciesRequest) (*ListGroupPoliciesResponse, error)
 	ListGroups(ctx context.Context, c C, in *ListGroupsRequest) (*ListGroupsResponse, error)
@@ -141,11 +147,13 @@ type Service[C any] interface {
 	PutRolePolicy(ctx context.Context, c C, in *PutRolePolicyRequest) error
 	PutUserPermissionsBoundary(ctx context.Context, c C, in *PutUserPermissionsBoundaryRequest) error
 	PutUserPolicy(ctx context.Context, c C, in *PutUserPolicyRequest) error
+	RejectDelegationRequest(ctx context.Context, c C, in *RejectDelegationRequestRequest) error
 	RemoveClientIDFromOpenIDConnectProvider(ctx context.Context, c C, in *RemoveClientIDFromOpenIDConnectProviderRequest) error
 	RemoveRoleFromInstanceProfile(ctx context.Context, c C, in *RemoveRoleFromInstanceProfileRequest) error
 	RemoveUserFromGroup(ctx context.Context, c C, in *RemoveUserFromGroupRequest) error
 	ResetServiceSpecificCredential(ctx context.Context, c C, in *ResetServiceSpecificCredentialRequest) (*ResetServiceSpecificCredentialResponse, error)
 	ResyncMFADevice(ctx context.Context, c C, in *ResyncMFADeviceRequest) error
+	SendDelegationToken(ctx context.Context, c C, in *SendDelegationTokenRequest) error
 	SetDefaultPolicyVersion(ctx context.Context, c C, in *SetDefaultPolicyVersionRequest) error
 	SetSecurityTokenServicePreferences(ctx context.Context, c C, in *SetSecurityTokenServicePreferencesRequest) error
 	SimulateCustomPolicy(ctx context.Context, c C, in *SimulateCustomPolicyRequest) (*SimulatePolicyResponse, error)
@@ -169,6 +177,7 @@ type Service[C any] interface {
 	UpdateAccessKey(ctx context.Context, c C, in *UpdateAccessKeyRequest) error
 	UpdateAccountPasswordPolicy(ctx context.Context, c C, in *UpdateAccountPasswordPolicyRequest) error
 	UpdateAssumeRolePolicy(ctx context.Context, c C, in *UpdateAssumeRolePolicyRequest) error
+	UpdateDelegationRequest(ctx context.Context, c C, in *UpdateDelegationRequestRequest) error
 	UpdateGroup(ctx context.Context, c C, in *UpdateGroupRequest) error
 	UpdateLoginProfile(ctx context.Context, c C, in *UpdateLoginProfileRequest) error
 	UpdateOpenIDConnectProviderThumbprint(ctx context.Context, c C, in *UpdateOpenIDConnectProviderThumbprintRequest) error
@@ -188,16 +197,19 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
+		"AcceptDelegationRequest":                       wire.WithoutOutput(s.AcceptDelegationRequest),
 		"AcquireRole":                                   wire.WithOutput(s.AcquireRole),
 		"AddClientIDToOpenIDConnectProvider":            wire.WithoutOutput(s.AddClientIDToOpenIDConnectProvider),
 		"AddRoleToInstanceProfile":                      wire.WithoutOutput(s.AddRoleToInstanceProfile),
 		"AddUserToGroup":                                wire.WithoutOutput(s.AddUserToGroup),
+		"AssociateDelegationRequest":                    wire.WithoutOutput(s.AssociateDelegationRequest),
 		"AttachGroupPolicy":                             wire.WithoutOutput(s.AttachGroupPolicy),
 		"AttachRolePolicy":                              wire.WithoutOutput(s.AttachRolePolicy),
 		"AttachUserPolicy":                              wire.WithoutOutput(s.AttachUserPolicy),
 		"ChangePassword":                                wire.WithoutOutput(s.ChangePassword),
 		"CreateAccessKey":                               wire.WithOutput(s.CreateAccessKey),
 		"CreateAccountAlias":                            wire.WithoutOutput(s.CreateAccountAlias),
+		"CreateDelegationRequest":                       wire.WithOutput(s.CreateDelegationRequest),
 		"CreateGroup":                                   wire.WithOutput(s.CreateGroup),
 		"CreateInstanceProfile":                         wire.WithOutput(s.CreateInstanceProfile),
 		"CreateLoginProfile":                            wire.WithOutput(s.CreateLoginProfile),
@@ -255,8 +267,10 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetContextKeysForCustomPolicy":                 wire.WithOutput(s.GetContextKeysForCustomPolicy),
 		"GetContextKeysForPrincipalPolicy":              wire.WithOutput(s.GetContextKeysForPrincipalPolicy),
 		"GetCredentialReport":                           wire.WithOutput(s.GetCredentialReport),
+		"GetDelegationRequest":                          wire.WithOutput(s.GetDelegationRequest),
 		"GetGroup":                                      wire.WithOutput(s.GetGroup),
 		"GetGroupPolicy":                                wire.WithOutput(s.GetGroupPolicy),
+		"GetHumanReadableSummary":                       wire.WithOutput(s.GetHumanReadableSummary),
 		"GetInstanceProfile":                            wire.WithOutput(s.GetInstanceProfile),
 		"GetLoginProfile":                               wire.WithOutput(s.GetLoginProfile),
 		"GetMFADevice":                                  wire.WithOutput(s.GetMFADevice),
@@ -281,6 +295,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"ListAttachedGroupPolicies":                     wire.WithOutput(s.ListAttachedGroupPolicies),
 		"ListAttachedRolePolicies":                      wire.WithOutput(s.ListAttachedRolePolicies),
 		"ListAttachedUserPolicies":                      wire.WithOutput(s.ListAttachedUserPolicies),
+		"ListDelegationRequests":                        wire.WithOutput(s.ListDelegationRequests),
 		"ListEntitiesForPolicy":                         wire.WithOutput(s.ListEntitiesForPolicy),
 		"ListGroupPolicies":                             wire.WithOutput(s.ListGroupPolicies),
 		"ListGroups":                                    wire.WithOutput(s.ListGroups),
@@ -317,11 +332,13 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"PutRolePolicy":                                 wire.WithoutOutput(s.PutRolePolicy),
 		"PutUserPermissionsBoundary":                    wire.WithoutOutput(s.PutUserPermissionsBoundary),
 		"PutUserPolicy":                                 wire.WithoutOutput(s.PutUserPolicy),
+		"RejectDelegationRequest":                       wire.WithoutOutput(s.RejectDelegationRequest),
 		"RemoveClientIDFromOpenIDConnectProvider":       wire.WithoutOutput(s.RemoveClientIDFromOpenIDConnectProvider),
 		"RemoveRoleFromInstanceProfile":                 wire.WithoutOutput(s.RemoveRoleFromInstanceProfile),
 		"RemoveUserFromGroup":                           wire.WithoutOutput(s.RemoveUserFromGroup),
 		"ResetServiceSpecificCredential":                wire.WithOutput(s.ResetServiceSpecificCredential),
 		"ResyncMFADevice":                               wire.WithoutOutput(s.ResyncMFADevice),
+		"SendDelegationToken":                           wire.WithoutOutput(s.SendDelegationToken),
 		"SetDefaultPolicyVersion":                       wire.WithoutOutput(s.SetDefaultPolicyVersion),
 		"SetSecurityTokenServicePreferences":            wire.WithoutOutput(s.SetSecurityTokenServicePreferences),
 		"SimulateCustomPolicy":                          wire.WithOutput(s.SimulateCustomPolicy),
@@ -345,6 +362,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"UpdateAccessKey":                               wire.WithoutOutput(s.UpdateAccessKey),
 		"UpdateAccountPasswordPolicy":                   wire.WithoutOutput(s.UpdateAccountPasswordPolicy),
 		"UpdateAssumeRolePolicy":                        wire.WithoutOutput(s.UpdateAssumeRolePolicy),
+		"UpdateDelegationRequest":                       wire.WithoutOutput(s.UpdateDelegationRequest),
 		"UpdateGroup":                                   wire.WithoutOutput(s.UpdateGroup),
 		"UpdateLoginProfile":                            wire.WithoutOutput(s.UpdateLoginProfile),
 		"UpdateOpenIDConnectProviderThumbprint":         wire.WithoutOutput(s.UpdateOpenIDConnectProviderThumbprint),
