@@ -253,9 +253,10 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 				return false
 			}
 			q.set.Identity, q.set.IdentityProgram, q.set.Boundary = u.Identity(), u.IdentityProgram(), u.Boundary()
+			q.tags("aws:PrincipalTag/", u.Tags)
 		}
 		ctx.Set("aws:PrincipalType", "FederatedUser")
-		q.tags("aws:PrincipalTag/", c.SessionTags)
+		q.tags("aws:PrincipalTag/", c.SessionTags) // session tags override the user's ("GetFederationToken", API Reference)
 	case policy.AssumedRole:
 		r, ok := account.RoleByID(c.EntityID)
 		if !ok {

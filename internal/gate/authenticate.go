@@ -286,6 +286,20 @@ func sessionCaller(s *snapshot.Snapshot, cl *session.Claims) (*authorizer.Caller
 			UniqueID: r.ID + ":" + cl.SessionName, RoleARN: r.ARN(), ServiceLinked: r.ServiceLinked != "", Provider: cl.Provider,
 		}
 		return caller, true
+	case session.FederatedUser:
+		issuer := entity.RootARN(cl.Account)
+		if cl.PrincipalID != cl.Account {
+			u, ok := s.UserByID(cl.PrincipalID)
+			if !ok {
+				return nil, false // the session lives on the user who made it
+			}
+			issuer = u.ARN()
+		}
+		caller.Principal = policy.Principal{
+			Type: policy.FederatedUser, ARN: entity.FederatedUserARN(cl.Account, cl.SessionName), Account: cl.Account,
+			UniqueID: cl.ID(), IssuerUserARN: issuer,
+		}
+		return caller, true
 	}
 	return nil, false // kinds that are not issued yet
 }

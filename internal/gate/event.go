@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 	"github.com/ostiary-iam/ostiary/policy"
@@ -144,12 +145,24 @@ func identityOf(c *Call) trail.Identity {
 	if strings.Contains(c.Caller.Provider, ":oidc-provider/") {
 		id.Session.WebIdentity = federation(c.Caller)
 	}
-	if p.Type == policy.AssumedRole {
+	switch p.Type {
+	case policy.FederatedUser:
+		id.Session.Issuer = federationIssuer(c)
+	case policy.AssumedRole:
 		if r, ok := c.Snapshot.RoleByID(c.Caller.EntityID); ok {
 			id.Session.Issuer = &trail.SessionIssuer{Type: "Role", PrincipalID: r.ID, ARN: r.ARN(), AccountID: r.Account, UserName: r.Name}
 		}
 	}
 	return id
+}
+
+// federationIssuer is who called GetFederationToken: a user, or the root user.
+func federationIssuer(c *Call) *trail.SessionIssuer {
+	account := c.Account()
+	if u, ok := c.Snapshot.UserByID(c.Caller.EntityID); ok {
+		return &trail.SessionIssuer{Type: trail.TypeIAMUser, PrincipalID: u.ID, ARN: u.ARN(), AccountID: account, UserName: u.Name}
+	}
+	return &trail.SessionIssuer{Type: trail.TypeRoot, PrincipalID: account, ARN: entity.RootARN(account), AccountID: account}
 }
 
 // federation is what a session's events say of the identity provider (CloudTrail user guide, "userIdentity element"): its name,

@@ -266,7 +266,7 @@ func TestBadSessionPolicies(t *testing.T) {
 	}
 	for _, arn := range []string{a.arn("policy/nosuch"), *theirs.Policy.Arn, "arn:aws:iam::aws:policy/NoSuchPolicy"} {
 		_, err := w.assume(ann, role, arns(arn))
-		refused(t, err, 400, "InvalidParameterValue", "The session policy "+arn+" does not exist or is not a managed policy of the role's account.")
+		refused(t, err, 400, "InvalidParameterValue", "The session policy "+arn+" does not exist or is not a managed policy of the account.")
 	}
 	eleven := make([]string, 11)
 	for i := range eleven {

@@ -84,7 +84,7 @@ func (s *service) setPolicies(claims *session.Claims, c *gate.Call, inline *stri
 			return fault.New(fault.Invalid, "1 validation error detected: Value null at 'policyArns' failed to satisfy constraint: Member must not be null")
 		}
 		if !s.managedPolicy(c, claims.Account, *d.Arn) {
-			return fault.New(fault.InvalidInput, "The session policy %s does not exist or is not a managed policy of the role's account.", *d.Arn)
+			return fault.New(fault.InvalidInput, "The session policy %s does not exist or is not a managed policy of the account.", *d.Arn)
 		}
 		claims.PolicyARNs = append(claims.PolicyARNs, *d.Arn)
 		length += len(*d.Arn)

@@ -76,6 +76,7 @@ func (s *service) rows() map[string]gate.Row {
 		"AssumeRoleWithSAML":        {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifySAML},
 		"AssumeRoleWithWebIdentity": {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifyWebIdentity},
 		"GetCallerIdentity":         {Decides: gate.Always, ReadOnly: true},
+		"GetFederationToken":        {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: federationTokenChecks},
 		"GetSessionToken":           {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
 		"GetAccessKeyInfo":          {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
 	}

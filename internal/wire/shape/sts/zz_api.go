@@ -35,13 +35,13 @@ var API = wire.NewAPI(wire.API{
 		Name: "AssumeRoot", NewInput: func() wire.Input { return new(AssumeRootRequest) },
 		NewOutput: func() wire.Output { return new(AssumeRootResponse) },
 		Errors:    []string{"RegionDisabledException", "ExpiredTokenException"},
-		Unbuilt:   "Further sessions and messages: waits for federated users, central root access and encoded messages.",
+		Unbuilt:   "Further sessions and messages: waits for central root access and encoded messages.",
 	},
 	{
 		Name: "DecodeAuthorizationMessage", NewInput: func() wire.Input { return new(DecodeAuthorizationMessageRequest) },
 		NewOutput: func() wire.Output { return new(DecodeAuthorizationMessageResponse) },
 		Errors:    []string{"InvalidAuthorizationMessageException"},
-		Unbuilt:   "Further sessions and messages: waits for federated users, central root access and encoded messages.",
+		Unbuilt:   "Further sessions and messages: waits for central root access and encoded messages.",
 	},
 	{
 		Name: "GetAccessKeyInfo", NewInput: func() wire.Input { return new(GetAccessKeyInfoRequest) },
@@ -61,7 +61,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetFederationToken", NewInput: func() wire.Input { return new(GetFederationTokenRequest) },
 		NewOutput: func() wire.Output { return new(GetFederationTokenResponse) },
 		Errors:    []string{"MalformedPolicyDocument", "PackedPolicyTooLarge", "RegionDisabledException"},
-		Unbuilt:   "Further sessions and messages: waits for federated users, central root access and encoded messages.",
 	},
 	{
 		Name: "GetSessionToken", NewInput: func() wire.Input { return new(GetSessionTokenRequest) },

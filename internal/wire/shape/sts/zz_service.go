@@ -17,6 +17,7 @@ type Service[C any] interface {
 	AssumeRoleWithWebIdentity(ctx context.Context, c C, in *AssumeRoleWithWebIdentityRequest) (*AssumeRoleWithWebIdentityResponse, error)
 	GetAccessKeyInfo(ctx context.Context, c C, in *GetAccessKeyInfoRequest) (*GetAccessKeyInfoResponse, error)
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
+	GetFederationToken(ctx context.Context, c C, in *GetFederationTokenRequest) (*GetFederationTokenResponse, error)
 	GetSessionToken(ctx context.Context, c C, in *GetSessionTokenRequest) (*GetSessionTokenResponse, error)
 }
 
@@ -28,6 +29,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"AssumeRoleWithWebIdentity": wire.WithOutput(s.AssumeRoleWithWebIdentity),
 		"GetAccessKeyInfo":          wire.WithOutput(s.GetAccessKeyInfo),
 		"GetCallerIdentity":         wire.WithOutput(s.GetCallerIdentity),
+		"GetFederationToken":        wire.WithOutput(s.GetFederationToken),
 		"GetSessionToken":           wire.WithOutput(s.GetSessionToken),
 	}
 }
