@@ -1,6 +1,7 @@
 package sts
 
 import (
+	"time"
 	"unicode/utf8"
 
 	"github.com/ostiary-iam/ostiary/internal/credential"
@@ -36,6 +37,7 @@ type issued struct {
 // issue gives the claims a key and a token. A token may be asked to be larger than it is, for clients that want to try
 // what they do with large ones.
 func (s *service) issue(claims *session.Claims, minimum *int) (*issued, error) {
+	claims.Expires = claims.Expires.Truncate(time.Second) // what is answered has whole seconds (S1-388), and is when it ends
 	var err error
 	claims.AccessKeyID, claims.Secret, err = credential.NewAccessKey(entity.PrefixTemporaryKey, claims.Account, s.rand)
 	if err != nil {
