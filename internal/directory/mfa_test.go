@@ -480,6 +480,27 @@ func TestTokens(t *testing.T) {
 		w.refuse(fault.NotFound, "There is no token GAHT12345678 in the inventory.", remove(token))
 		w.intact()
 	})
+	t.Run("root's", func(t *testing.T) {
+		checklist.Shows(t, "S1-29")
+		root := directory.OfRoot(home)
+		w.do(load(token, rfcSeed))
+		phone := get(w, func(tx *directory.Tx) (*directory.IssuedMFADevice, error) {
+			return tx.CreateVirtualMFADevice(home, directory.NewVirtualMFA{Name: "root-account-mfa-device"})
+		})
+		w.tick(4)
+		is(t, "a hardware device", w.enable(root, token), 0, "")
+		is(t, "a virtual device", w.enable(root, phone.Serial), 0, "")
+		is(t, "one by text message", w.enable(root, "arn:aws:iam::"+home+":sms-mfa/root"), fault.NotFound, sayNoDevice("arn:aws:iam::"+home+":sms-mfa/root"))
+		if got := w.state().user("ann").Owned[entity.KindMFADevice]; len(got) != 0 {
+			t.Errorf("a user has %v", got)
+		}
+		if got := w.state().accounts[home].Owned[entity.KindMFADevice]; len(got) != 2 {
+			t.Errorf("the root user has %v", got)
+		}
+		w.do(func(tx *directory.Tx) error { return tx.DeactivateMFADevice(root, token) })
+		w.do(remove(token))
+		w.intact()
+	})
 	t.Run("listed", func(t *testing.T) {
 		w.do(load("efgh12345678", rfcSeed))
 		w.do(load("BCDE12345678", rfcSeed))

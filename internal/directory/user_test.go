@@ -81,12 +81,26 @@ func TestCreateUserRefusals(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) { w.t = t; w.refuse(tt.kind, tt.message, tt.fn) })
 	}
 	w.t = t
+	t.Run("every character", func(t *testing.T) {
+		checklist.Shows(t, "S1-100", "S1-441")
+		for _, good := range []string{"a", "Z9", "+=,.@_-", "under_score", strings.Repeat("u", 64)} {
+			w.do(create(home, directory.NewUser{Name: good}))
+			if u := w.state().user(good); u == nil || u.Name != good {
+				t.Errorf("%q became %+v", good, u)
+			}
+			w.refuse(fault.Exists, "User with name "+strings.ToUpper(good)+" already exists.", createUser(strings.ToUpper(good)))
+		}
+		for _, bad := range strings.Split(" !#$%^&*()[]{}|'\"`~<>?/\\:;", "") {
+			w.refuse(fault.Invalid, badUserName, createUser("a"+bad))
+		}
+		w.refuse(fault.Invalid, "The specified value for userName is invalid. It is longer than the maximum length.", createUser(strings.Repeat("u", 65)))
+	})
 	// The same name elsewhere is another name.
 	w.do(create(abroad, directory.NewUser{Name: "Alice"}))
 	w.do(createGroup("Alice"))
 	w.do(create(home, directory.NewUser{Name: strings.Repeat("a", 64), Path: "/" + strings.Repeat("a", 510) + "/"}))
-	w.do(setQuota(directory.UsersQuota, 2))
-	w.refuse(fault.LimitExceeded, "Cannot exceed quota for UsersPerAccount: 2", createUser("one-more"))
+	w.do(setQuota(directory.UsersQuota, 7))
+	w.refuse(fault.LimitExceeded, "Cannot exceed quota for UsersPerAccount: 7", createUser("one-more"))
 	w.intact()
 }
 
@@ -219,6 +233,17 @@ func TestGroups(t *testing.T) {
 		return err
 	})
 
+	t.Run("names", func(t *testing.T) {
+		checklist.Shows(t, "S1-142", "S1-441")
+		for _, good := range []string{"ADMINS-2", "+=,.@_-", strings.Repeat("n", 128)} {
+			w.do(createGroup(good))
+			w.refuse(fault.Exists, "Group with name "+strings.ToLower(good)+" already exists.", createGroup(strings.ToLower(good)))
+			w.do(func(tx *directory.Tx) error { return tx.DeleteGroup(home, good) })
+		}
+		for _, bad := range strings.Split(" !#$%^&*()[]{}|'<>?/:", "") {
+			w.refuse(fault.Invalid, strings.Replace(badUserName, "userName", "groupName", 1), createGroup("a"+bad))
+		}
+	})
 	rename := func(name string, to directory.Rename) func(*directory.Tx) error {
 		return func(tx *directory.Tx) error { _, err := tx.RenameGroup(home, name, to); return err }
 	}

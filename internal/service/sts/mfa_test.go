@@ -152,9 +152,19 @@ func TestCodes(t *testing.T) {
 		}
 	})
 	t.Run("root and role sessions have none", func(t *testing.T) {
-		checklist.Shows(t, "S1-263")
+		checklist.Shows(t, "S1-263", "S1-30")
 		_, err := w.token(a.root, &mine.serial, mine.next())
 		refused(t, err, 403, "AccessDenied", wrongDevice)
+		for _, serial := range []string{a.arn("mfa/root-account-mfa-device"), a.arn("sms-mfa/root")} {
+			_, err = w.token(a.root, &serial, aws.String("123456"))
+			refused(t, err, 403, "AccessDenied", wrongDevice)
+			_, err = w.assume(a.root, role, with(&serial, aws.String("123456")))
+			if err == nil || !strings.Contains(err.Error(), "AccessDenied") {
+				t.Errorf("the root user takes a role: %v", err)
+			}
+		}
+		_, err = w.assume(a.root, role, nil)
+		refused(t, err, 403, "AccessDenied", "Roles may not be assumed by root accounts.")
 		worker := w.session(ann, role, nil)
 		_, err = w.assume(worker, role, with(&mine.serial, mine.next()))
 		refused(t, err, 403, "AccessDenied", wrongDevice)
