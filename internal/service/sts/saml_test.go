@@ -140,7 +140,7 @@ func TestAssumeRoleWithSAML(t *testing.T) {
 		refused(t, err, 403, "AccessDenied", notAuthorized)
 	})
 	t.Run("event", func(t *testing.T) {
-		checklist.Shows(t, "S2-385", "S2-391", "S2-392", "S2-396", "S2-402", "S2-404", "S2-414")
+		checklist.Shows(t, "S2-385", "S2-392", "S2-396", "S2-404", "S2-414")
 		checklist.Event(t, "sts AssumeRoleWithSAML")
 		events := s.samlEvents()
 		if len(events) != 2 {

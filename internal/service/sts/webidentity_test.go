@@ -484,6 +484,18 @@ func TestWebIdentitySessionPolicies(t *testing.T) {
 	})
 	t.Run("life", func(t *testing.T) {
 		f.t = t
+		checklist.Shows(t, "S2-155")
+		for seconds, say := range map[int32]string{
+			899:  "1 validation error detected: Value '899' at 'durationSeconds' failed to satisfy constraint: Member must have value greater than or equal to 900",
+			3601: "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+		} {
+			_, err := f.withToken(role, f.token(nil), func(in *sdk.AssumeRoleWithWebIdentityInput) { in.DurationSeconds = &seconds })
+			refused(t, err, 400, "ValidationError", say)
+		}
+		whole, err := f.withToken(role, f.token(nil), nil)
+		if err != nil || time.Until(*whole.Credentials.Expiration).Round(time.Minute) != time.Hour {
+			t.Errorf("%+v, %v", whole, err)
+		}
 		out, err := f.withToken(role, f.token(nil), func(in *sdk.AssumeRoleWithWebIdentityInput) { in.DurationSeconds = aws.Int32(900) })
 		if err != nil || time.Until(*out.Credentials.Expiration).Round(time.Minute) != 15*time.Minute {
 			t.Errorf("%+v, %v", out, err)
