@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
@@ -45,7 +46,11 @@ func TestModel(t *testing.T) {
 		m.readAll(rt)
 		m.tearDown(rt)
 	})
-	for _, want := range []string{"", noSuch, exists, conflict} {
+	wanted := []string{"", noSuch}
+	if testenv.Long() { // so many steps that a rarer answer cannot stay out by chance
+		wanted = append(wanted, exists, conflict)
+	}
+	for _, want := range wanted {
 		if answers[want] == 0 {
 			t.Errorf("no operation answered %q: this proves little", want)
 		}
