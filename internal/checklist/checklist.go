@@ -94,7 +94,8 @@ func Shows(t testing.TB, items ...string) {
 	})
 }
 
-// Excludes says that an operation ("iam CreateUser") cannot answer an error that its model lists, and why.
+// Excludes says that an operation ("iam CreateUser") cannot answer an error that its model lists, and why; an empty code, that it
+// cannot succeed.
 func Excludes(t testing.TB, operation, code, why string) {
 	t.Helper()
 	mark(t, func(add func(Mark)) { add(Mark{Kind: ErrorExcluded, Subject: operation, Code: code, Detail: why}) })

@@ -144,7 +144,10 @@ against AWS's service authorization reference, and has left the right event of a
 			hole("not built: " + o.Unbuilt)
 			continue
 		}
-		if answers[subject][""] == nil {
+		succeeds := answers[subject][""].first(1)
+		if why := cannot[subject][""]; succeeds == "" && why != "" {
+			succeeds = "cannot: " + why
+		} else if succeeds == "" {
 			hole("no test sees it succeed")
 		}
 		var errors []string
@@ -166,7 +169,7 @@ against AWS's service authorization reference, and has left the right event of a
 		if !events[subject] {
 			hole("no test looks at its events")
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | yes |\n", name, answers[subject][""].first(1), strings.Join(errors, "; "), row)
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | yes |\n", name, succeeds, strings.Join(errors, "; "), row)
 	}
 	return b.Bytes(), problems
 }

@@ -1,6 +1,7 @@
 package iam_test
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -46,6 +47,14 @@ var families = map[string]family{
 // sortedPermissions puts the operations in the order of their names, for tables that are made from maps.
 func sortedPermissions(all []permission) []permission {
 	slices.SortFunc(all, func(a, b permission) int { return strings.Compare(a.operation, b.operation) })
+	return all
+}
+
+// sortedErrors puts errors in one order, for tables that are made from maps.
+func sortedErrors(all []apiError) []apiError {
+	slices.SortStableFunc(all, func(a, b apiError) int {
+		return cmp.Or(strings.Compare(a.operation, b.operation), strings.Compare(a.code, b.code), strings.Compare(a.message, b.message))
+	})
 	return all
 }
 
@@ -135,12 +144,12 @@ func TestFamilyErrors(t *testing.T) {
 			continue
 		}
 		occur := make(map[string]bool)
-		for i, e := range f.errors(&world{t: t}) {
+		for i, e := range sortedErrors(f.errors(&world{t: t})) {
 			occur[e.operation+" "+e.code] = true
 			t.Run(name+"/"+e.operation+"/"+e.code, func(t *testing.T) {
 				w := newWorld(t)
 				f.furnish(w)
-				w.holdError(f.errors(w)[i])
+				w.holdError(sortedErrors(f.errors(w))[i])
 			})
 		}
 		service := iam.New(iam.Config{})

@@ -348,6 +348,11 @@ func TestRoleTemplates(t *testing.T) {
 			w.grant("caller", allow("iam:*", "*"))
 		})
 	}
+	// The reference has no action of this name.
+	checklist.Row(t, "iam AcquireRole", "CreateRole")
+	for _, operation := range []string{"AcquireRole", "GetRoleTemplateVersion"} {
+		checklist.Excludes(t, "iam "+operation, "", "no service here has role templates")
+	}
 	for _, code := range iam.New(iam.Config{}).API.Operations["AcquireRole"].Errors {
 		switch code {
 		case "NoSuchEntity", "InvalidInput", "ServiceFailure", "ConcurrentModification":
