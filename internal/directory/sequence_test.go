@@ -421,56 +421,6 @@ func anyPolicy(d drawn, s *state) string {
 	return d.arn
 }
 
-// anyVersion picks a version of a managed policy, one that is not the default if there is one.
-func anyVersion(d drawn, s *state) (arn string, number int) {
-	for _, id := range slices.Sorted(maps.Keys(s.policies)) {
-		p := s.policies[id]
-		for _, v := range p.Versions {
-			if p.Account == d.account && v.Number != p.Default {
-				return p.ARN(), v.Number
-			}
-		}
-	}
-	return d.arn, 1 + d.number%3
-}
-
-// anyTemplate picks a delegation template of the account.
-func anyTemplate(d drawn, s *state) string {
-	for _, key := range slices.Sorted(maps.Keys(s.items)) {
-		if t, ok := s.items[key].(*entity.DelegationTemplate); ok && t.Account == d.account {
-			return t.ARN()
-		}
-	}
-	return d.arn
-}
-
-// anyRequest picks a delegation request, one that the account may know of if there is one.
-func anyRequest(d drawn, s *state) string {
-	found, n := "none-none-none-none", 0
-	for _, key := range slices.Sorted(maps.Keys(s.items)) {
-		if r, ok := s.items[key].(*entity.DelegationRequest); ok && (r.KnownTo(d.account) || d.number == 1) {
-			if n++; n <= d.number {
-				found = r.ID
-			}
-		}
-	}
-	return found
-}
-
-func delegateOf(d drawn) directory.Delegate {
-	return directory.Delegate{Account: d.account, ARN: entity.UserARN(d.account, "/", d.name), ID: "AIDA" + d.name}
-}
-
-// anyDeletion picks the ID of a deletion task of the account.
-func anyDeletion(d drawn, s *state) string {
-	for _, key := range slices.Sorted(maps.Keys(s.items)) {
-		if t, ok := s.items[key].(*entity.RoleDeletion); ok && t.Account == d.account && !t.Done() {
-			return t.ID
-		}
-	}
-	return "none"
-}
-
 // attachedTo picks somebody with a policy that is attached, if there is one and chance does not want something else.
 func attachedTo(d drawn, s *state) (directory.Target, string) {
 	arn := func(id string) string {

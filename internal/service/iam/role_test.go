@@ -250,8 +250,13 @@ func TestServiceLinkedRole(t *testing.T) {
 	must(w.root.UpdateRole(ctx, &sdk.UpdateRoleInput{RoleName: linked, Description: aws.String("new")}))(t)
 	must(w.root.UpdateRoleDescription(ctx, &sdk.UpdateRoleDescriptionInput{RoleName: linked, Description: aws.String("newer")}))(t)
 	must(w.root.TagRole(ctx, &sdk.TagRoleInput{RoleName: linked, Tags: sdkTags("k", "v")}))(t)
+	checklist.Shows(t, "S2-41", "S2-251")
 	r := must(w.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: linked}))(t).Role
 	if *r.Description != "newer" || *r.MaxSessionDuration != 3600 || len(r.Tags) != 1 {
 		t.Errorf("the role is %+v", r)
+	}
+	must(w.root.UpdateRoleDescription(ctx, &sdk.UpdateRoleDescriptionInput{RoleName: linked, Description: aws.String("")}))(t)
+	if r := must(w.root.GetRole(ctx, &sdk.GetRoleInput{RoleName: linked}))(t).Role; aws.ToString(r.Description) != "" {
+		t.Errorf("the description is %q after it was emptied", *r.Description)
 	}
 }
