@@ -10,10 +10,12 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
 func TestManagedPolicies(t *testing.T) {
+	checklist.Shows(t, "S3-21")
 	m := catalog.ManagedPolicies()
 	if m != catalog.ManagedPolicies() {
 		t.Error("a second set")
@@ -113,6 +115,17 @@ func TestAfter(t *testing.T) {
 			t.Errorf("after a name that is not there: %s", p.Name)
 		}
 		break
+	}
+}
+
+// TestPoliciesOfTheGuide: the policies that the guide names in its chapter on access (S3-23). AWS has replaced AWSCloudTrailReadOnlyAccess.
+func TestPoliciesOfTheGuide(t *testing.T) {
+	for name := range strings.FieldsSeq(`AdministratorAccess PowerUserAccess ReadOnlyAccess IAMFullAccess IAMUserChangePassword AmazonDynamoDBFullAccess
+		AmazonDynamoDBReadOnlyAccess AmazonEC2FullAccess AmazonEC2ReadOnlyAccess AmazonS3FullAccess AmazonMobileAnalyticsWriteOnlyAccess
+		AWSCodeCommitPowerUser AWSKeyManagementServicePowerUser AWSCloudTrail_ReadOnlyAccess`) {
+		if p, ok := catalog.ManagedPolicies().ByARN("arn:aws:iam::aws:policy/" + name); !ok || p.Name != name {
+			t.Errorf("%s is missing", name)
+		}
 	}
 }
 

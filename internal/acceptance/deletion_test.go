@@ -69,7 +69,7 @@ func TestDeleteUser(t *testing.T) {
 
 // TestDeleteGroup is the group half of E17 (guide L5324-5370). Managed policies survive.
 func TestDeleteGroup(t *testing.T) {
-	checklist.Shows(t, "S1-152")
+	checklist.Shows(t, "S1-152", "S3-283")
 	c, srv := newCloud(t)
 	admin, ctx := c.admin(t, srv.Account(t)), t.Context()
 	name := aws.String("Developers")
@@ -111,6 +111,7 @@ func TestDeleteRole(t *testing.T) {
 
 // TestDeletePolicy: a managed policy goes after its uses and its other versions.
 func TestDeletePolicy(t *testing.T) {
+	checklist.Shows(t, "S3-109", "S3-122")
 	c, srv := newCloud(t)
 	admin, ctx := c.admin(t, srv.Account(t)), t.Context()
 	doc := aws.String(statement("Allow", "s3:*", "*"))
@@ -119,6 +120,10 @@ func TestDeletePolicy(t *testing.T) {
 	must(admin.iam.CreateUser(ctx, &iam.CreateUserInput{UserName: aws.String("alice"), PermissionsBoundary: p.Arn}))(t)
 	must(admin.iam.AttachUserPolicy(ctx, &iam.AttachUserPolicyInput{UserName: aws.String("Administrator"), PolicyArn: p.Arn}))(t)
 
+	who := must(admin.iam.ListEntitiesForPolicy(ctx, &iam.ListEntitiesForPolicyInput{PolicyArn: p.Arn}))(t).PolicyUsers
+	if len(who) != 2 || *who[0].UserName != "Administrator" || *who[1].UserName != "alice" {
+		t.Errorf("the policy is used by %+v", who)
+	}
 	_, err := admin.iam.DeletePolicyVersion(ctx, &iam.DeletePolicyVersionInput{PolicyArn: p.Arn, VersionId: aws.String("v2")})
 	refused(t, err, "DeleteConflict", "Cannot delete the default version of a policy.")
 	attached := "Cannot delete a policy attached to entities."

@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 // The tests of this file are what Terraform's AWS provider does with a resource, call by call: create, read, update in place,
@@ -186,6 +188,7 @@ func TestLifecycleRole(t *testing.T) {
 
 // TestLifecyclePolicy: the provider updates a policy by a new default version, and deletes the oldest where there are five.
 func TestLifecyclePolicy(t *testing.T) {
+	checklist.Shows(t, "S3-104", "S3-110")
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	by, ctx := c.admin(t, a), t.Context()

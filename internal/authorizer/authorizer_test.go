@@ -184,7 +184,7 @@ func (w *world) keys(c *authorizer.Caller, env *authorizer.Environment, ch autho
 
 // TestKeysOfTheCaller: sections 30, 31 and 47 of S4 for each kind of caller.
 func TestKeysOfTheCaller(t *testing.T) {
-	checklist.Shows(t, "S2-307")
+	checklist.Shows(t, "S2-307", "S3-3")
 	w := newWorld(t)
 	// What every request has.
 	always := map[string]string{
@@ -242,6 +242,7 @@ func TestKeysOfTheCaller(t *testing.T) {
 
 // TestKeysOfTheResource: tags and owner come from the service, tags of the request and other keys from the row.
 func TestKeysOfTheResource(t *testing.T) {
+	checklist.Shows(t, "S3-3")
 	w := newWorld(t)
 	ann := w.user("ann", nil)
 	about := func(ch authorizer.Check) map[string]string {

@@ -361,7 +361,7 @@ func TestOvertaken(t *testing.T) {
 
 // TestReadYourWrites: the answer to a write waits until the snapshot shows it.
 func TestReadYourWrites(t *testing.T) {
-	checklist.Shows(t, "S1-420")
+	checklist.Shows(t, "S1-420", "S3-384")
 	w := newWorld(t)
 	resume := w.store.pause()
 	updates := w.store.updates.Load()

@@ -16,7 +16,7 @@ import (
 
 // TestAccessKeyLifecycle: a key works as soon as it is answered, not while it is inactive, and never again once deleted.
 func TestAccessKeyLifecycle(t *testing.T) {
-	checklist.Shows(t, "S1-129", "S1-190", "S1-192", "S1-196")
+	checklist.Shows(t, "S1-129", "S1-190", "S1-192", "S1-196", "S3-379")
 	w := newWorld(t)
 	ctx, name := t.Context(), aws.String("Holder")
 	w.user("Holder", allow("iam:GetUser", "*"))
@@ -65,7 +65,7 @@ func TestAccessKeyLifecycle(t *testing.T) {
 
 // TestOwnAccessKeys: without a user name the operations are about the caller, also about the root user.
 func TestOwnAccessKeys(t *testing.T) {
-	checklist.Shows(t, "S1-189", "S1-199")
+	checklist.Shows(t, "S1-189", "S1-199", "S3-281", "S3-379")
 	w := newWorld(t)
 	ctx := t.Context()
 	w.user("other")

@@ -166,6 +166,7 @@ func TestAttachment(t *testing.T) {
 	plan := w.arn("policy/team/plan")
 	for _, h := range holders(t, w) {
 		t.Run(h.kind, func(t *testing.T) {
+			checklist.Shows(t, "S3-97")
 			expect := func(what string, prefix *string, want ...string) {
 				t.Helper()
 				for _, size := range []int32{1, 2, 100} {
@@ -206,6 +207,7 @@ func TestAttachment(t *testing.T) {
 
 // TestAttachedPolicyDecides: a policy of AWS takes effect when it is attached, and no more when it is detached.
 func TestAttachedPolicyDecides(t *testing.T) {
+	checklist.Shows(t, "S3-96")
 	w := newWorld(t)
 	ctx := t.Context()
 	caller := w.user("caller")
@@ -229,7 +231,7 @@ func TestAttachedPolicyDecides(t *testing.T) {
 
 // TestGroupDenyWins: an explicit deny in a group's policy stands above an administrator's own (S4).
 func TestGroupDenyWins(t *testing.T) {
-	checklist.Shows(t, "S1-328")
+	checklist.Shows(t, "S1-328", "S3-1", "S3-5")
 	w := newWorld(t)
 	ctx := t.Context()
 	caller := w.user("admin", allow("*", "*"))
@@ -257,6 +259,7 @@ func TestGroupDenyWins(t *testing.T) {
 
 // TestDelegatedAttachment: iam:PolicyARN limits what may be attached and detached, to anybody.
 func TestDelegatedAttachment(t *testing.T) {
+	checklist.Shows(t, "S3-43")
 	w := newWorld(t)
 	w.scene()
 	ctx, plan, spare := t.Context(), w.arn("policy/team/plan"), w.arn("policy/spare")
@@ -368,6 +371,7 @@ func TestInlinePolicies(t *testing.T) {
 	w.scene()
 	for _, h := range holders(t, w) {
 		t.Run(h.kind, func(t *testing.T) {
+			checklist.Shows(t, "S3-103") // what is put again replaces the text; nothing is left of the old one
 			spaced := "{\n  \"Version\": \"2012-10-17\",\n\t\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:aws:s3:::b+c/ä*\"}}"
 			for _, name := range []string{"two", "Two", "a=b,c@d.e-f_g+h", "ten"} {
 				if err := h.put(name, spaced); err != nil {

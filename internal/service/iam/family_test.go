@@ -68,12 +68,42 @@ func TestFamilyPermissions(t *testing.T) {
 	for name, f := range families {
 		for i, p := range f.permissions(&world{t: t}) {
 			t.Run(name+"/"+p.operation, func(t *testing.T) {
+				checklist.Shows(t, append(surface(p), "S3-1", "S3-279", "S3-280")...)
 				w := newWorld(t)
 				f.furnish(w)
 				w.holdPermission(f.permissions(w)[i])
 			})
 		}
 	}
+}
+
+// surface is the item of S3 that names an operation, and what the table says of its resource.
+func surface(p permission) (items []string) {
+	for item, operations := range map[string]string{
+		"S3-47": "CreatePolicy GetPolicy ListPolicies DeletePolicy ListEntitiesForPolicy",
+		"S3-48": "CreatePolicyVersion SetDefaultPolicyVersion DeletePolicyVersion GetPolicyVersion ListPolicyVersions",
+		"S3-49": "AttachUserPolicy AttachGroupPolicy AttachRolePolicy DetachUserPolicy DetachGroupPolicy DetachRolePolicy " +
+			"ListAttachedUserPolicies ListAttachedGroupPolicies ListAttachedRolePolicies",
+		"S3-50": "PutUserPolicy PutGroupPolicy PutRolePolicy GetUserPolicy GetGroupPolicy GetRolePolicy ListUserPolicies ListGroupPolicies " +
+			"ListRolePolicies DeleteUserPolicy DeleteGroupPolicy DeleteRolePolicy",
+		"S3-53": "UpdateAssumeRolePolicy GetInstanceProfile AddRoleToInstanceProfile RemoveRoleFromInstanceProfile ListInstanceProfiles UpdateRoleDescription " +
+			"UpdateSAMLProvider GenerateCredentialReport GetCredentialReport GetAccountPasswordPolicy UpdateAccountPasswordPolicy",
+	} {
+		if slices.Contains(strings.Fields(operations), p.operation) {
+			items = append(items, item)
+		}
+	}
+	changes := slices.Contains([]string{"CreatePolicy", "CreatePolicyVersion", "DeletePolicy", "DeletePolicyVersion", "SetDefaultPolicyVersion"}, p.operation)
+	if changes && strings.HasPrefix(p.resource, "policy/") {
+		items = append(items, "S3-41")
+	}
+	kind, _, _ := strings.Cut(p.resource, "/")
+	for _, verb := range []string{"Attach", "Detach"} {
+		if operation, ok := strings.CutPrefix(p.operation, verb); ok && strings.ToLower(operation) == kind+"policy" {
+			items = append(items, "S3-42") // the resource is who gets the policy
+		}
+	}
+	return items
 }
 
 // holdPermission: without a policy the operation is refused with AWS's sentence, with the action on another resource too, with

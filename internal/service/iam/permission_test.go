@@ -166,7 +166,7 @@ func furnish(w *world) (key string) {
 func TestPermissions(t *testing.T) {
 	for i, operation := range permissions("") {
 		t.Run(operation.operation, func(t *testing.T) {
-			checklist.Shows(t, "S1-327", "S1-328")
+			checklist.Shows(t, "S1-327", "S1-328", "S3-1", "S3-279", "S3-280")
 			w := newWorld(t)
 			p := permissions(furnish(w))[i]
 			action := "iam:" + p.operation
@@ -306,6 +306,7 @@ func TestConditionKeys(t *testing.T) {
 
 // TestTagOnCreate: making a user with tags needs iam:TagUser too.
 func TestTagOnCreate(t *testing.T) {
+	checklist.Shows(t, "S3-2")
 	w := newWorld(t)
 	caller := w.user("caller", allow("iam:CreateUser", "*"))
 	in := &sdk.CreateUserInput{UserName: aws.String("fresh"), Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}}
@@ -317,7 +318,7 @@ func TestTagOnCreate(t *testing.T) {
 
 // TestRenameNeedsBoth: a new name or path needs permission on the entity as it is and as it will be.
 func TestRenameNeedsBoth(t *testing.T) {
-	checklist.Shows(t, "S1-329")
+	checklist.Shows(t, "S1-329", "S3-2", "S3-285")
 	w := newWorld(t)
 	furnish(w)
 	ctx := t.Context()

@@ -67,6 +67,7 @@ func TestPolicyLifecycle(t *testing.T) {
 
 // TestPolicyVersions goes through S3-104 to S3-109: up to five versions, numbers that never come again, one default.
 func TestPolicyVersions(t *testing.T) {
+	checklist.Shows(t, "S3-104", "S3-105", "S3-108", "S3-109")
 	w := newWorld(t)
 	ctx, arn := t.Context(), aws.String(w.arn("policy/plan"))
 	text := func(i int) string { return document(allow("s3:GetObject", fmt.Sprintf("arn:aws:s3:::b%d/*", i))) }
@@ -138,7 +139,7 @@ func TestPolicyVersions(t *testing.T) {
 // TestDefaultVersionDecides: the default version is the one in force, from the next request on, for everybody who has the
 // policy: themselves, through a group, as a role's session, and as a boundary.
 func TestDefaultVersionDecides(t *testing.T) {
-	checklist.Shows(t, "S2-38", "S2-306", "S2-343")
+	checklist.Shows(t, "S2-38", "S2-306", "S2-343", "S3-106")
 	w := newWorld(t)
 	ctx := t.Context()
 	arn := aws.String(w.arn("policy/plan"))
@@ -305,7 +306,7 @@ func TestMarkerSurvivesDeletion(t *testing.T) {
 
 // TestManagedPolicyOfAWS: AWS's policies can be read like the account's own, and not changed.
 func TestManagedPolicyOfAWS(t *testing.T) {
-	checklist.Shows(t, "S1-424")
+	checklist.Shows(t, "S1-424", "S3-115")
 	w := newWorld(t)
 	ctx, arn := t.Context(), aws.String(readOnly)
 	known, _ := catalog.ManagedPolicies().ByARN(readOnly)
@@ -323,7 +324,7 @@ func TestManagedPolicyOfAWS(t *testing.T) {
 		t.Error("a policy of service-linked roles says it can be attached")
 	}
 	versions := must(w.root.ListPolicyVersions(ctx, &sdk.ListPolicyVersionsInput{PolicyArn: arn}))(t).Versions
-	if len(versions) != 1 || *versions[0].VersionId != known.DefaultVersion || !versions[0].IsDefaultVersion {
+	if len(versions) != 1 || *versions[0].VersionId != known.DefaultVersion || *versions[0].VersionId == "v1" || !versions[0].IsDefaultVersion {
 		t.Errorf("versions: %+v", versions)
 	}
 	v := must(w.root.GetPolicyVersion(ctx, &sdk.GetPolicyVersionInput{PolicyArn: arn, VersionId: &known.DefaultVersion}))(t).PolicyVersion
@@ -355,7 +356,10 @@ func TestManagedPolicyOfAWS(t *testing.T) {
 			return err
 		},
 	} {
-		t.Run(name, func(t *testing.T) { refused(t, do(), 403, "AccessDenied", sentence) })
+		t.Run(name, func(t *testing.T) {
+			checklist.Shows(t, map[string][]string{"SetDefaultPolicyVersion": {"S3-107"}}[name]...)
+			refused(t, do(), 403, "AccessDenied", sentence)
+		})
 	}
 }
 

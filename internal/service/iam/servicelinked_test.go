@@ -209,11 +209,14 @@ func TestServiceLinkedRoleCannotBeEdited(t *testing.T) {
 		"PutRolePolicy", "DeleteRolePolicy", "PutRolePermissionsBoundary", "DeleteRolePermissionsBoundary"} {
 		t.Run(operation, func(t *testing.T) {
 			checklist.Shows(t, "S2-249", "S2-250", "S2-251", "S2-262", "S2-SLR-12", "S3-101", "S3-396")
+			if operation == "AttachRolePolicy" || operation == "DetachRolePolicy" {
+				checklist.Shows(t, "S3-102")
+			}
 			refused(t, roles[operation](cacheRole), 400, "UnmodifiableEntity", sentence)
 		})
 	}
 	t.Run("its policy elsewhere", func(t *testing.T) {
-		checklist.Shows(t, "S2-250", "S3-30")
+		checklist.Shows(t, "S2-250", "S3-30", "S3-102")
 		_, err := w.root.AttachRolePolicy(t.Context(), &sdk.AttachRolePolicyInput{RoleName: aws.String("idle"), PolicyArn: aws.String(linkedPolicy)})
 		refused(t, err, 400, "PolicyNotAttachable", "Cannot attach a Service Role Policy to a Customer Role.")
 	})

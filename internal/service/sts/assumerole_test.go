@@ -87,7 +87,7 @@ func TestAnswer(t *testing.T) {
 
 // TestBothSidesMustAllow: who may have a session, in one account and across two (S2-101, S4-M12, S4-M15).
 func TestBothSidesMustAllow(t *testing.T) {
-	checklist.Shows(t, "S1-6", "S1-334", "S1-374", "S2-1", "S2-3", "S2-4", "S2-101")
+	checklist.Shows(t, "S1-6", "S1-334", "S1-374", "S2-1", "S2-3", "S2-4", "S2-101", "S3-7", "S3-8", "S3-9", "S3-53", "S3-393")
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")
 	may, mayNot := w.user(a, "may", allow("sts:*", "*")), w.user(a, "maynot")
@@ -153,7 +153,7 @@ func TestRootAssumesNothing(t *testing.T) {
 
 // TestExternalID (S2-113 to S2-116).
 func TestExternalID(t *testing.T) {
-	checklist.Shows(t, "S2-113", "S2-114", "S2-116")
+	checklist.Shows(t, "S2-113", "S2-114", "S2-116", "S3-394")
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")
 	role := w.role(b, "deputy", *document(trust(a.id, `{"StringEquals":{"sts:ExternalId":"12345"}}`, "sts:AssumeRole")))
