@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 )
 
 func TestServiceReference(t *testing.T) {
@@ -136,6 +137,16 @@ func TestExpand(t *testing.T) {
 			t.Errorf("%s: %d actions, %.300q", tt.pattern, len(names), names)
 		}
 	}
+	t.Run("keys of users", func(t *testing.T) {
+		checklist.Shows(t, "S3-282")
+		var names []string
+		for a := range r.Expand("iam:*AccessKey*") {
+			names = append(names, a.Name)
+		}
+		if got := strings.Join(names, " "); got != "CreateAccessKey DeleteAccessKey GetAccessKeyLastUsed ListAccessKeys UpdateAccessKey" {
+			t.Error(got)
+		}
+	})
 	for range r.Expand("*") {
 		break // an early end is no trouble
 	}

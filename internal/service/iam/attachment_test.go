@@ -371,7 +371,7 @@ func TestInlinePolicies(t *testing.T) {
 	w.scene()
 	for _, h := range holders(t, w) {
 		t.Run(h.kind, func(t *testing.T) {
-			checklist.Shows(t, "S3-103") // what is put again replaces the text; nothing is left of the old one
+			checklist.Shows(t, "S3-33", "S3-103") // what is put again replaces the text; nothing is left of the old one
 			spaced := "{\n  \"Version\": \"2012-10-17\",\n\t\"Statement\": {\"Effect\": \"Allow\", \"Action\": \"s3:*\", \"Resource\": \"arn:aws:s3:::b+c/ä*\"}}"
 			for _, name := range []string{"two", "Two", "a=b,c@d.e-f_g+h", "ten"} {
 				if err := h.put(name, spaced); err != nil {
