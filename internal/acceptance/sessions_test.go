@@ -60,7 +60,7 @@ func TestQueryOfSTS(t *testing.T) {
 	}
 	for _, method := range []string{"POST", "GET"} {
 		t.Run("AssumeRole by "+method, func(t *testing.T) {
-			checklist.Shows(t, "S2-96", "S2-97", "S2-105", "S2-106", "S2-108")
+			checklist.Shows(t, "S2-96", "S2-97", "S2-105", "S2-106", "S2-108", "S2-335")
 			status, body := c.query(t, admin, method, "sts", form)
 			var out answer
 			if err := xml.Unmarshal([]byte(body), &out); err != nil || status != 200 {
@@ -91,8 +91,24 @@ func TestQueryOfSTS(t *testing.T) {
 			t.Errorf("%d %s", res.StatusCode, text)
 		}
 	})
+	t.Run("codes where none are taken", func(t *testing.T) {
+		checklist.Shows(t, "S2-334")
+		forms := map[string]string{
+			"AssumeRoleWithSAML":        "&PrincipalArn=" + url.QueryEscape(a.ARN("saml-provider/p")) + "&SAMLAssertion=PHg%2BPC94Pg%3D%3D&RoleArn=" + url.QueryEscape(*made.Arn),
+			"AssumeRoleWithWebIdentity": "&RoleSessionName=Bob&WebIdentityToken=aaaa.bbbb.cccc&RoleArn=" + url.QueryEscape(*made.Arn),
+			"GetFederationToken":        "&Name=Bob",
+		}
+		for operation, form := range forms {
+			for _, parameter := range []string{"SerialNumber", "TokenCode"} {
+				status, body := c.query(t, admin, "POST", "sts", "Version=2011-06-15&Action="+operation+form+"&"+parameter+"=123456789")
+				if status != 400 || !strings.Contains(body, "<Code>ValidationError</Code>") || !strings.Contains(body, parameter) {
+					t.Errorf("%s with %s: %d %s", operation, parameter, status, body)
+				}
+			}
+		}
+	})
 	t.Run("GetSessionToken", func(t *testing.T) {
-		checklist.Shows(t, "S2-322", "S2-326")
+		checklist.Shows(t, "S2-322", "S2-326", "S2-335")
 		status, body := c.query(t, admin, "POST", "sts", "Version=2011-06-15&Action=GetSessionToken&DurationSeconds=3600")
 		shape := regexp.MustCompile(`^(?s)(?:<\?xml[^>]*>\s*)?<GetSessionTokenResponse xmlns="https://sts\.amazonaws\.com/doc/2011-06-15/">\s*<GetSessionTokenResult>\s*<Credentials>(.*)</Credentials>(.*)</GetSessionTokenResult>`)
 		m := shape.FindStringSubmatch(body)

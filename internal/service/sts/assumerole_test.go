@@ -293,6 +293,7 @@ func TestDuration(t *testing.T) {
 	lasting := func(seconds int32) func(*sdk.AssumeRoleInput) {
 		return func(in *sdk.AssumeRoleInput) { in.DurationSeconds = &seconds }
 	}
+	checklist.Shows(t, "S2-332")
 	tooLong := "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
 	_, err := w.assume(ann, role, lasting(3601))
 	refused(t, err, 400, "ValidationError", tooLong)

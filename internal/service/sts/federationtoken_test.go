@@ -38,7 +38,7 @@ func TestGetFederationToken(t *testing.T) {
 	a := w.account("a")
 	ann := w.user(a, "ann", allow("sts:GetFederationToken", "*"))
 	t.Run("the answer", func(t *testing.T) {
-		checklist.Shows(t, "S2-309", "S2-310", "S2-312")
+		checklist.Shows(t, "S2-309", "S2-310", "S2-312", "S2-335")
 		for name, c := range map[string]aws.Credentials{"ann": ann, "root": a.root} {
 			out, err := w.federate(c, "Bob", func(in *sdk.GetFederationTokenInput) { in.Policy = document(allow("s3:*", "*")) })
 			if err != nil {
@@ -72,7 +72,7 @@ func TestGetFederationToken(t *testing.T) {
 		}
 	})
 	t.Run("how long it lasts", func(t *testing.T) {
-		checklist.Shows(t, "S2-309", "S2-311")
+		checklist.Shows(t, "S2-309", "S2-311", "S2-332")
 		for _, test := range []struct {
 			caller aws.Credentials
 			asked  *int32
@@ -96,7 +96,7 @@ func TestGetFederationToken(t *testing.T) {
 		}
 	})
 	t.Run("what it may call", func(t *testing.T) {
-		checklist.Shows(t, "S2-316")
+		checklist.Shows(t, "S2-316", "S2-336", "S2-337")
 		all := func(in *sdk.GetFederationTokenInput) { in.Policy = document(allow("*", "*")) }
 		role := w.role(a, "worker", trusts(a.id))
 		for name, c := range map[string]aws.Credentials{"user's": w.federated(w.user(a, "mighty", allow("*", "*")), "Bob", all), "root's": w.federated(a.root, "Bob", all)} {
@@ -116,7 +116,7 @@ func TestGetFederationToken(t *testing.T) {
 		}
 	})
 	t.Run("only for who has a long-term key", func(t *testing.T) {
-		checklist.Shows(t, "S2-310")
+		checklist.Shows(t, "S2-110", "S2-310", "S2-336")
 		mighty := w.user(a, "long", allow("*", "*"))
 		session, _ := w.getSessionToken(mighty, nil)
 		for _, c := range []aws.Credentials{session, w.session(mighty, w.role(a, "second", trusts(a.id), allow("*", "*")), nil)} {

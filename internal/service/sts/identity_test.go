@@ -25,6 +25,7 @@ func (w *world) getSessionToken(c aws.Credentials, seconds *int32) (aws.Credenti
 
 // TestGetCallerIdentity answers every kind of caller, also one who is denied everything.
 func TestGetCallerIdentity(t *testing.T) {
+	checklist.Shows(t, "S2-337")
 	w := newWorld(t)
 	a := w.account("a")
 	ann := w.user(a, "ann", denyAll)
@@ -66,7 +67,7 @@ func TestGetCallerIdentity(t *testing.T) {
 
 // TestGetSessionToken: no permission is needed and no deny binds it (S2-323); how long it lasts (S2-325).
 func TestGetSessionToken(t *testing.T) {
-	checklist.Shows(t, "S2-323", "S2-324", "S2-325")
+	checklist.Shows(t, "S2-323", "S2-324", "S2-325", "S2-332")
 	w := newWorld(t)
 	a := w.account("a")
 	ann := w.user(a, "ann", denyAll)
@@ -121,7 +122,10 @@ func TestWhatSessionsMayCall(t *testing.T) {
 		refused(t, again(c), 403, "AccessDenied", "Cannot call GetSessionToken with session credentials")
 		refused(t, keyInfo(c), 403, "AccessDenied", "Cannot call GetAccessKeyInfo with session credentials")
 	}
+	checklist.Shows(t, "S2-110", "S2-336")
 	refused(t, again(worker), 403, "AccessDenied", "Cannot call GetSessionToken with session credentials")
+	_, err := w.federate(worker, "Bob", nil)
+	refused(t, err, 403, "AccessDenied", "Cannot call GetFederationToken with session credentials")
 	for _, c := range []aws.Credentials{ann, a.root, worker} {
 		if err := users(c); err != nil {
 			t.Error(err)
@@ -135,8 +139,23 @@ func TestWhatSessionsMayCall(t *testing.T) {
 		t.Fatal(err)
 	}
 	checklist.Shows(t, "S2-303", "S2-328")
-	_, err := w.assume(user, role, nil)
+	_, err = w.assume(user, role, nil)
 	denied(t, err, a.arn("user/ann"), "sts:AssumeRole", role, noIdentity)
+}
+
+// TestWithoutPermissions: what a user may ask STS for to whom nothing is allowed.
+func TestWithoutPermissions(t *testing.T) {
+	w := newWorld(t)
+	a := w.account("a")
+	role := w.role(a, "worker", trusts(a.id))
+	nobody := w.user(a, "nobody")
+	checklist.Shows(t, "S2-345")
+	w.getSessionToken(nobody, nil)
+	_, err := w.assume(nobody, role, nil)
+	denied(t, err, a.arn("user/nobody"), "sts:AssumeRole", role, noIdentity)
+	_, err = w.federate(nobody, "Bob", nil)
+	denied(t, err, a.arn("user/nobody"), "sts:GetFederationToken", "arn:aws:sts::"+a.id+":federated-user/Bob",
+		"because no identity-based policy allows the sts:GetFederationToken action")
 }
 
 // TestGetAccessKeyInfo: the account is in the ID; whether there is such a key is not told (D21).

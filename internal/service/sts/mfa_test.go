@@ -272,7 +272,7 @@ func TestGetSessionTokenWithMFA(t *testing.T) {
 	d := w.device(a, "ann")
 	proven := w.authenticated(ann, d)
 	t.Run("IAM", func(t *testing.T) {
-		checklist.Shows(t, "S1-259", "S2-329", "S1-258", "S1-434", "S2-328")
+		checklist.Shows(t, "S1-259", "S2-329", "S1-258", "S1-434", "S2-328", "S2-334")
 		if got := w.may(proven); got != "users groups" {
 			t.Errorf("may list %q", got)
 		}
