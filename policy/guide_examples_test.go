@@ -113,3 +113,24 @@ func exampleCase(t *testing.T, document []byte, kind policy.Kind, words []string
 	}
 	return object{"id": words[1], "policies": policies, "request": request}
 }
+
+// TestRootAndResourcePolicies: a resource policy that leaves the account's root user out does not keep it away, one that denies it does
+// (S1-439: the guide says both; today's AWS needs the deny).
+func TestRootAndResourcePolicies(t *testing.T) {
+	checklist.Shows(t, "S1-439")
+	ask := func(statement string) string {
+		var out bytes.Buffer
+		in := `{"id":"x","policies":{"resource":{"Version":"2012-10-17","Statement":` + statement + `}},"request":{"principal":{"type":"root",` +
+			`"arn":"arn:aws:iam::123456789012:root","accountId":"123456789012"},"action":"s3:GetObject","resource":"arn:aws:s3:::b/k","resourceAccount":"123456789012","context":{}}}`
+		if err := batch.Run(strings.NewReader(in), &out); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	if got := ask(`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:user/bob"},"Action":"s3:*","Resource":"*"}`); !strings.Contains(got, `"decision":"allow"`) {
+		t.Errorf("left out: %s", got)
+	}
+	if got := ask(`{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::123456789012:user/bob"},"Action":"s3:*","Resource":"*"}`); !strings.Contains(got, `"decision":"deny-explicit"`) {
+		t.Errorf("denied: %s", got)
+	}
+}
