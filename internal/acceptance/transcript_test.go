@@ -17,14 +17,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/ostiary-iam/ostiary/internal/checklist"
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
 // A transcript is a txtar archive: what somebody types, and what they read. Its comment has headers, "name: value":
 //
 //	about: one line that says what is shown (required)
-//	needs: aws or boto3: the transcript skips where it is missing (required)
+//	needs: aws, boto3 or awscli (the AWS CLI as a module of Python): the transcript skips where it is missing (required)
 //	users: how many users, user-000 and so on, the first account has at the start
+//	shows: the items of the checklists that it shows, with spaces between them
 //
 // A file named "file NAME" is written to the directory that the commands run in, with $PRODUCTION and $DEVELOPMENT, the IDs
 // of two accounts, put in. A file named "step WHAT" is one command of the shell with what is expected of it:
@@ -42,6 +45,7 @@ import (
 type transcript struct {
 	about, needs string
 	users        int
+	shows        []string
 	files        map[string]string
 	steps        []step
 }
@@ -68,8 +72,10 @@ func parseTranscript(text []byte) (*transcript, error) {
 			return nil, fmt.Errorf("header %q is not name: value", line)
 		case name == "about" && tr.about == "":
 			tr.about = value
-		case name == "needs" && tr.needs == "" && (value == "aws" || value == "boto3"):
+		case name == "needs" && tr.needs == "" && absent[value] != nil:
 			tr.needs = value
+		case name == "shows" && tr.shows == nil:
+			tr.shows = strings.Fields(value)
 		case name == "users" && tr.users == 0:
 			n, err := strconv.Atoi(value)
 			if err != nil {
@@ -139,8 +145,9 @@ func parseStep(what, text string) (step, error) {
 
 // absent says why a tool cannot be used; it is found out once.
 var absent = map[string]func() error{
-	"aws":   probe("aws", "--version"),
-	"boto3": probe("python3", "-c", "import boto3"),
+	"aws":    probe("aws", "--version"),
+	"boto3":  probe("python3", "-c", "import boto3"),
+	"awscli": probe("python3", "-c", "import awscli.clidriver"),
 }
 
 func probe(name string, args ...string) func() error {
@@ -247,6 +254,10 @@ func newShell(t *testing.T, srv *ostiarytest.Server, tr *transcript) *shell {
 	for name, text := range tr.files {
 		put(name, text)
 	}
+	cert := testenv.Issue(t, testenv.CertificateOf{Name: "example"})
+	put("cert.pem", cert.Body)
+	put("key.pem", cert.PEM)
+	put("ssh.pub", testenv.SSHKey(t, 2048))
 	env := slices.DeleteFunc(dev.Env(), func(v string) bool {
 		return strings.HasPrefix(v, "AWS_ACCESS_KEY_ID=") || strings.HasPrefix(v, "AWS_SECRET_ACCESS_KEY=")
 	})
@@ -267,6 +278,7 @@ func TestTranscripts(t *testing.T) {
 			t.Parallel()
 			tr := tr(t)
 			needs(t, tr.needs)
+			checklist.Shows(t, tr.shows...)
 			s := newShell(t, ostiarytest.New(t), tr)
 			for _, st := range tr.steps {
 				if !s.expect(t, st) {
