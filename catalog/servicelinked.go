@@ -18,7 +18,8 @@ type ServiceLinkedRole struct {
 	PolicyARN string // of the one managed policy that the role carries
 	// Suffix says that the service allows a custom suffix, and so several roles. Where AWS does not document it, it is false.
 	Suffix bool
-	// Source says where the entry is from: "policies", AWS managed policies name the role's ARN, or "documentation".
+	// Source says where the entry is from: "policies", AWS managed policies name the role's ARN, or "recalled", not
+	// looked up for this table.
 	Source string
 }
 
@@ -94,7 +95,7 @@ func readServiceLinked(text string) (*serviceLinkedTable, error) {
 		case f[0] == "?" && len(f) == 3 && t.unknown[f[1]] == "" && f[2] != "":
 			t.unknown[f[1]] = f[2]
 			continue
-		case len(f) != 5 || f[0] <= last || f[3] != "suffix" && f[3] != "-" || f[4] != "policies" && f[4] != "documentation":
+		case len(f) != 5 || f[0] <= last || f[3] != "suffix" && f[3] != "-" || f[4] != "policies" && f[4] != "recalled":
 			return nil, fmt.Errorf("line %d: %q", n, line)
 		}
 		last = f[0]

@@ -119,15 +119,7 @@ func (tx *Tx) TagInstanceProfile(account, name string, tags []entity.Tag) (err e
 	if err != nil {
 		return err
 	}
-	acct, err := tx.account(account)
-	if err != nil {
-		return err
-	}
-	if p.Tags, err = mergeTags(acct, entity.KindInstanceProfile, p.Tags, tags); err != nil {
-		return err
-	}
-	tx.putItem(p)
-	return nil
+	return tx.tagItem(p, &p.Tags, tags)
 }
 
 // UntagInstanceProfile removes tags; keys that are not there are no error.
@@ -137,8 +129,7 @@ func (tx *Tx) UntagInstanceProfile(account, name string, keys []string) (err err
 	if err != nil {
 		return err
 	}
-	p.Tags = removeTags(entity.KindInstanceProfile, p.Tags, keys)
-	tx.putItem(p)
+	tx.untagItem(p, &p.Tags, keys)
 	return nil
 }
 

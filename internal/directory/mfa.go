@@ -239,15 +239,7 @@ func (tx *Tx) TagMFADevice(account, serial string, tags []entity.Tag) (err error
 	if err != nil {
 		return err
 	}
-	acct, err := tx.account(account)
-	if err != nil {
-		return err
-	}
-	if device.Tags, err = mergeTags(acct, entity.KindMFADevice, device.Tags, tags); err != nil {
-		return err
-	}
-	tx.putItem(device)
-	return nil
+	return tx.tagItem(device, &device.Tags, tags)
 }
 
 // UntagMFADevice removes tags from a virtual device; keys that it does not have are no error.
@@ -257,8 +249,7 @@ func (tx *Tx) UntagMFADevice(account, serial string, keys []string) (err error) 
 	if err != nil {
 		return err
 	}
-	device.Tags = removeTags(entity.KindMFADevice, device.Tags, keys)
-	tx.putItem(device)
+	tx.untagItem(device, &device.Tags, keys)
 	return nil
 }
 

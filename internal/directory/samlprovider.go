@@ -255,15 +255,7 @@ func (tx *Tx) TagSAMLProvider(account, arn string, tags []entity.Tag) (err error
 	if err != nil {
 		return err
 	}
-	acct, err := tx.account(account)
-	if err != nil {
-		return err
-	}
-	if p.Tags, err = mergeTags(acct, entity.KindSAMLProvider, p.Tags, tags); err != nil {
-		return err
-	}
-	tx.putItem(p)
-	return nil
+	return tx.tagItem(p, &p.Tags, tags)
 }
 
 // UntagSAMLProvider removes tags; keys that it does not have are no error.
@@ -273,8 +265,7 @@ func (tx *Tx) UntagSAMLProvider(account, arn string, keys []string) (err error) 
 	if err != nil {
 		return err
 	}
-	p.Tags = removeTags(entity.KindSAMLProvider, p.Tags, keys)
-	tx.putItem(p)
+	tx.untagItem(p, &p.Tags, keys)
 	return nil
 }
 

@@ -122,15 +122,7 @@ func (tx *Tx) TagServerCertificate(account, name string, tags []entity.Tag) (err
 	if err != nil {
 		return err
 	}
-	acct, err := tx.account(account)
-	if err != nil {
-		return err
-	}
-	if c.Tags, err = mergeTags(acct, entity.KindServerCertificate, c.Tags, tags); err != nil {
-		return err
-	}
-	tx.putItem(c)
-	return nil
+	return tx.tagItem(c, &c.Tags, tags)
 }
 
 // UntagServerCertificate removes tags from a certificate; keys that it does not have are no error.
@@ -140,8 +132,7 @@ func (tx *Tx) UntagServerCertificate(account, name string, keys []string) (err e
 	if err != nil {
 		return err
 	}
-	c.Tags = removeTags(entity.KindServerCertificate, c.Tags, keys)
-	tx.putItem(c)
+	tx.untagItem(c, &c.Tags, keys)
 	return nil
 }
 

@@ -75,6 +75,25 @@ func (tx *Tx) UntagPolicy(account, arn string, keys []string) (err error) {
 	return nil
 }
 
+// tagItem adds tags to an item, which keeps them in have, and replaces those with the same keys.
+func (tx *Tx) tagItem(it entity.Item, have *[]entity.Tag, tags []entity.Tag) error {
+	acct, err := tx.account(it.Place().Account)
+	if err != nil {
+		return err
+	}
+	if *have, err = mergeTags(acct, it.Kind(), *have, tags); err != nil {
+		return err
+	}
+	tx.putItem(it)
+	return nil
+}
+
+// untagItem removes tags from an item; keys that it does not have are no error.
+func (tx *Tx) untagItem(it entity.Item, have *[]entity.Tag, keys []string) {
+	*have = removeTags(it.Kind(), *have, keys)
+	tx.putItem(it)
+}
+
 // tagged loads a target that may have tags: service-linked roles may too.
 func (tx *Tx) tagged(t Target) (*holder, error) {
 	h, err := tx.holder(t)
