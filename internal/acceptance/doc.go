@@ -5,6 +5,7 @@
 // inside the test (package ostiarytest); those about restarts, crashes and files run the command itself, built for the
 // purpose, as a process of its own.
 //
-// Tests that need the AWS CLI or boto3 skip where these are missing, unless OSTIARY_REQUIRE names them ("aws,boto3").
+// Tests that need the AWS CLI or boto3 skip where these are missing, unless OSTIARY_REQUIRE names them ("aws,boto3"; "awscli" is the AWS
+// CLI as a module of Python, with which one process runs all its commands).
 // OSTIARY_LONG=1 makes loops longer.
 package acceptance

@@ -23,7 +23,7 @@ func createAccount(n directory.NewAccount) func(*directory.Tx) error {
 }
 
 func TestCreateAccount(t *testing.T) {
-	checklist.Shows(t, "S1-5")
+	checklist.Shows(t, "S1-1", "S1-5")
 	w := newWorld(t)
 	form := regexp.MustCompile(`^[1-9][0-9]{11}$`)
 	for range 50 {

@@ -360,7 +360,7 @@ func TestRootPassword(t *testing.T) {
 	root := directory.OfRoot(home)
 	w.policy(entity.PasswordPolicy{MinimumLength: 40, MaximumAge: day, ReusePrevention: 24, HardExpiry: true})
 	t.Run("rules", func(t *testing.T) {
-		checklist.Shows(t, "S1-22", "S1-25", "S1-24", "S1-183")
+		checklist.Shows(t, "S1-1", "S1-22", "S1-24", "S1-25", "S1-183")
 		for text, message := range map[string]string{
 			"Passw0r": "Password should have a minimum length of 8",
 			"password1": "Password should meet 1 more of the following requirements: Password should have at least one uppercase letter, " +
