@@ -8,6 +8,7 @@ package authorizer
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -184,6 +185,22 @@ func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, 
 		x.Decision, x.Statements = policy.Decision{Effect: policy.Deny, Layer: policy.LayerResource}, nil
 	}
 	return x
+}
+
+// Context returns the condition keys with which the check is decided, in the order in which they were set; the values are the
+// caller's own. There are none where the caller does not exist.
+func (a *Authorizer) Context(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) []Key {
+	d := Decision{Caller: c, Check: ch, snapshot: s}
+	q := queries.Get().(*query)
+	defer q.release()
+	if !q.bind(a, s, env, &d) {
+		return nil
+	}
+	var keys []Key
+	for name, values := range q.context.All() {
+		keys = append(keys, Key{Name: name, Values: slices.Clone(values)})
+	}
+	return keys
 }
 
 // bind fills in the request and the policies that apply. It reports whether the caller exists.

@@ -50,6 +50,9 @@ type Service struct {
 	// Prove checks what a request offers beside its signature, a one-time code, and puts what it proves into the call's Env. It runs
 	// once, after Admit and before any policy is asked, however often the request is decided. Nil where there is nothing.
 	Prove func(context.Context, *Call) error
+	// Encodes says that a denial carries an encoded authorization message, as those of EC2 do: an account of it that
+	// sts:DecodeAuthorizationMessage opens (package denial). IAM and STS have none.
+	Encodes bool
 	// Source is the event source, "iam.amazonaws.com". Region is the region its events carry; empty means the region of the
 	// request's signature: global services have one region of their own.
 	Source, Region string
@@ -319,7 +322,7 @@ func (g *Gate) decide(ctx context.Context, c *Call, row Row) error {
 		c.Decisions = append(c.Decisions, d)
 		g.meter.Decision(effectName(&d), d.Layer.String())
 		if !d.Allowed() {
-			return &fault.Error{Kind: fault.Denied, Subject: checks[i].Action, Message: denial(c, &d)}
+			return &fault.Error{Kind: fault.Denied, Subject: checks[i].Action, Message: g.denial(c, &d)}
 		}
 	}
 	return nil
@@ -344,16 +347,6 @@ func (g *Gate) questions(ctx context.Context, c *Call, row Row) ([]authorizer.Ch
 	}
 	return a.Checks, nil
 }
-
-// denial is AWS's sentence for a denied call. Somebody whom only an identity provider knows has no ARN that it could name.
-func denial(c *Call, d *authorizer.Decision) string {
-	if c.Asserted != nil {
-		return notAuthorized(d.Check.Action)
-	}
-	return d.Message()
-}
-
-func notAuthorized(action string) string { return "Not authorized to perform " + action }
 
 // finish closes the event of a call that has run, and waits for the snapshot to show its write.
 func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) error {

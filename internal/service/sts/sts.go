@@ -72,13 +72,14 @@ func New(c Config) *gate.Service {
 // rows are the permission rows of all operations. Those that verify what a call carries are methods.
 func (s *service) rows() map[string]gate.Row {
 	return map[string]gate.Row{
-		"AssumeRole":                {Decides: gate.ByTrust, ReadOnly: true, Responds: true, Checks: assumeRoleChecks},
-		"AssumeRoleWithSAML":        {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifySAML},
-		"AssumeRoleWithWebIdentity": {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifyWebIdentity},
-		"GetCallerIdentity":         {Decides: gate.Always, ReadOnly: true},
-		"GetFederationToken":        {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: federationTokenChecks},
-		"GetSessionToken":           {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
-		"GetAccessKeyInfo":          {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
+		"AssumeRole":                 {Decides: gate.ByTrust, ReadOnly: true, Responds: true, Checks: assumeRoleChecks},
+		"AssumeRoleWithSAML":         {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifySAML},
+		"AssumeRoleWithWebIdentity":  {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifyWebIdentity},
+		"GetCallerIdentity":          {Decides: gate.Always, ReadOnly: true},
+		"GetFederationToken":         {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: federationTokenChecks},
+		"GetSessionToken":            {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
+		"DecodeAuthorizationMessage": {Decides: gate.ByPolicy, ReadOnly: true, Checks: decodeChecks},
+		"GetAccessKeyInfo":           {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
 	}
 }
 

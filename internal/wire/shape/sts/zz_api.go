@@ -35,13 +35,12 @@ var API = wire.NewAPI(wire.API{
 		Name: "AssumeRoot", NewInput: func() wire.Input { return new(AssumeRootRequest) },
 		NewOutput: func() wire.Output { return new(AssumeRootResponse) },
 		Errors:    []string{"RegionDisabledException", "ExpiredTokenException"},
-		Unbuilt:   "Further sessions and messages: waits for central root access and encoded messages.",
+		Unbuilt:   "Sessions of root: waits for central root access.",
 	},
 	{
 		Name: "DecodeAuthorizationMessage", NewInput: func() wire.Input { return new(DecodeAuthorizationMessageRequest) },
 		NewOutput: func() wire.Output { return new(DecodeAuthorizationMessageResponse) },
 		Errors:    []string{"InvalidAuthorizationMessageException"},
-		Unbuilt:   "Further sessions and messages: waits for central root access and encoded messages.",
 	},
 	{
 		Name: "GetAccessKeyInfo", NewInput: func() wire.Input { return new(GetAccessKeyInfoRequest) },

@@ -15,6 +15,7 @@ type Service[C any] interface {
 	AssumeRole(ctx context.Context, c C, in *AssumeRoleRequest) (*AssumeRoleResponse, error)
 	AssumeRoleWithSAML(ctx context.Context, c C, in *AssumeRoleWithSAMLRequest) (*AssumeRoleWithSAMLResponse, error)
 	AssumeRoleWithWebIdentity(ctx context.Context, c C, in *AssumeRoleWithWebIdentityRequest) (*AssumeRoleWithWebIdentityResponse, error)
+	DecodeAuthorizationMessage(ctx context.Context, c C, in *DecodeAuthorizationMessageRequest) (*DecodeAuthorizationMessageResponse, error)
 	GetAccessKeyInfo(ctx context.Context, c C, in *GetAccessKeyInfoRequest) (*GetAccessKeyInfoResponse, error)
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
 	GetFederationToken(ctx context.Context, c C, in *GetFederationTokenRequest) (*GetFederationTokenResponse, error)
@@ -24,12 +25,13 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
-		"AssumeRole":                wire.WithOutput(s.AssumeRole),
-		"AssumeRoleWithSAML":        wire.WithOutput(s.AssumeRoleWithSAML),
-		"AssumeRoleWithWebIdentity": wire.WithOutput(s.AssumeRoleWithWebIdentity),
-		"GetAccessKeyInfo":          wire.WithOutput(s.GetAccessKeyInfo),
-		"GetCallerIdentity":         wire.WithOutput(s.GetCallerIdentity),
-		"GetFederationToken":        wire.WithOutput(s.GetFederationToken),
-		"GetSessionToken":           wire.WithOutput(s.GetSessionToken),
+		"AssumeRole":                 wire.WithOutput(s.AssumeRole),
+		"AssumeRoleWithSAML":         wire.WithOutput(s.AssumeRoleWithSAML),
+		"AssumeRoleWithWebIdentity":  wire.WithOutput(s.AssumeRoleWithWebIdentity),
+		"DecodeAuthorizationMessage": wire.WithOutput(s.DecodeAuthorizationMessage),
+		"GetAccessKeyInfo":           wire.WithOutput(s.GetAccessKeyInfo),
+		"GetCallerIdentity":          wire.WithOutput(s.GetCallerIdentity),
+		"GetFederationToken":         wire.WithOutput(s.GetFederationToken),
+		"GetSessionToken":            wire.WithOutput(s.GetSessionToken),
 	}
 }
