@@ -169,7 +169,7 @@ var allKeys = strings.Fields(`aws:CurrentTime aws:EpochTime aws:TokenIssueTime a
 // keys are the keys of a check with their values.
 func (w *world) keys(c *authorizer.Caller, env *authorizer.Environment, ch authorizer.Check) map[string]string {
 	w.t.Helper()
-	ctx, ok := w.auth.Context(w.follower.Current(), c, env, &ch)
+	ctx, ok := w.auth.Bound(w.follower.Current(), c, env, &ch)
 	if !ok {
 		w.t.Fatal("the caller is not there")
 	}

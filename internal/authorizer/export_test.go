@@ -5,9 +5,9 @@ import (
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
-// Context returns the condition keys that a check is decided with; it is for the tests of this package. ok is false where the
+// Bound returns the condition keys that a check is decided with; it is for the tests of this package. ok is false where the
 // caller is not there.
-func (a *Authorizer) Context(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) (ctx *policy.Context, ok bool) {
+func (a *Authorizer) Bound(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) (ctx *policy.Context, ok bool) {
 	q := new(query)
 	ok = q.bind(a, s, env, &Decision{Caller: c, Check: ch})
 	return &q.context, ok
