@@ -39,6 +39,8 @@ type Caller struct {
 	Provider        string // aws:FederatedProvider
 	Keys            []Key  // that the identity provider stated and that stay with the session
 	Chained         bool
+	// AssumedRoot says that this is a session of AssumeRoot: the principal is a root user, and the session policies bind it.
+	AssumedRoot bool
 }
 
 // Environment is what a decision needs to know of the request around the operation.

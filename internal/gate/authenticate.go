@@ -228,6 +228,12 @@ func (g *Gate) temporary(s *snapshot.Snapshot, p *sigv4.Presented) (identity, er
 	}
 	id := identity{caller: caller, secret: t.claims.Secret.Reveal()}
 	caller.SessionPolicies, id.guards, err = t.policies(func(arn string) managedDocument { return g.managedDocument(s, caller.Principal.Account, arn) })
+	if err == nil && caller.AssumedRoot {
+		if len(caller.SessionPolicies) == 0 {
+			return identity{}, unknownKey(nil) // without its task there is nothing that would bind it
+		}
+		caller.SessionPolicies = append(caller.SessionPolicies, everything())
+	}
 	return id, err
 }
 
@@ -285,6 +291,12 @@ func sessionCaller(s *snapshot.Snapshot, cl *session.Claims) (*authorizer.Caller
 			Type: policy.AssumedRole, ARN: entity.AssumedRoleARN(r.Account, r.Name, cl.SessionName), Account: r.Account,
 			UniqueID: r.ID + ":" + cl.SessionName, RoleARN: r.ARN(), ServiceLinked: r.ServiceLinked != "", Provider: cl.Provider,
 		}
+		return caller, true
+	case session.AssumedRoot:
+		if _, ok := s.Account(cl.Account); !ok {
+			return nil, false
+		}
+		caller.Principal, caller.AssumedRoot = rootPrincipal(cl.Account), true
 		return caller, true
 	case session.FederatedUser:
 		issuer := entity.RootARN(cl.Account)

@@ -140,7 +140,7 @@ func identityOf(c *Call) trail.Identity {
 	}
 	id.Session = &trail.SessionContext{
 		Attributes:     trail.SessionAttributes{CreationDate: c.Caller.Issued, MFAAuthenticated: !c.Caller.MFAAt.IsZero()},
-		SourceIdentity: c.Caller.SourceIdentity,
+		SourceIdentity: c.Caller.SourceIdentity, AssumedRoot: c.Caller.AssumedRoot,
 	}
 	if strings.Contains(c.Caller.Provider, ":oidc-provider/") {
 		id.Session.WebIdentity = federation(c.Caller)

@@ -62,6 +62,15 @@ func (t *openToken) policies(find func(arn string) managedDocument) ([]*policy.P
 	return all, guards, nil
 }
 
+// everything is what a task of root begins with: a task's policy only denies.
+var everything = sync.OnceValue(func() *policy.Policy {
+	p, err := compileSession("everything", `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`)
+	if err != nil {
+		panic(err) // a constant
+	}
+	return p
+})
+
 func compileSession(name, text string) (*policy.Policy, error) {
 	doc, err := policy.Parse([]byte(text))
 	if err != nil {

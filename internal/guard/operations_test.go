@@ -200,7 +200,7 @@ func (i *installation) form(o *wire.Operation, values map[string]string) url.Val
 		if field.Type.Kind() == reflect.Pointer && field.Name != "UserName" && field.Name != "Password" {
 			continue
 		}
-		if field.Type.Kind() == reflect.Slice {
+		if _, text := values[field.Name]; !text && (field.Type.Kind() == reflect.Slice || field.Type.Kind() == reflect.Struct) {
 			for name, value := range values {
 				if strings.HasPrefix(name, field.Name+".") {
 					form.Set(name, value)
@@ -281,8 +281,9 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Tags.member.1.Key": "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
 		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + i.account + ":mfa/phone",
 		"AuthenticationCode1": "123456", "AuthenticationCode2": "654321",
-		"EncodedMessage": "AAAA",
-		"Name":           "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),
+		"EncodedMessage": "AAAA", "TargetPrincipal": "111122223333",
+		"TaskPolicyArn.arn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials",
+		"Name":              "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),
 		"GlobalEndpointTokenVersion": "v2Token", "TemplateArn": "arn:aws:iam::aws:role-template/ec2.amazonaws.com/Instances:1",
 		"Properties.key": "RoleManager/Enabled", "Properties.value": "true",
 		"Password": "First-horse-1", "OldPassword": "First-horse-1", "NewPassword": "Second-horse-2",
@@ -329,6 +330,13 @@ func TestNoWayAroundTheGate(t *testing.T) {
 				}
 
 				status, id, body = i.call(admin, s.API, form)
+				if name == "AssumeRoot" {
+					// No permission does without an organization, whose word is part of the decision.
+					if d := i.events(id)[0].Additional.Decision; status != http.StatusForbidden || d == nil || d.Effect != "deny-implicit" || d.Layer != "resource" {
+						t.Errorf("without an organization: %d %s, recorded with the decision %+v", status, body, d)
+					}
+					return
+				}
 				if status >= 500 || element(body, "Code") == "ValidationError" || strings.Contains(body, "not authorized") {
 					t.Errorf("with every permission: %d %s", status, body)
 				}

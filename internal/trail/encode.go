@@ -101,6 +101,9 @@ func (s *SessionContext) appendJSON(dst []byte) []byte {
 	dst = appendTime(dst, s.Attributes.CreationDate)
 	dst = appendMember(dst, `,"mfaAuthenticated":`, strconv.FormatBool(s.Attributes.MFAAuthenticated))
 	dst = append(dst, '}')
+	if s.AssumedRoot {
+		dst = appendMember(dst, `,"assumedRoot":`, "true")
+	}
 	return appendOptional(dst, `,"sourceIdentity":`, s.SourceIdentity)
 }
 

@@ -76,6 +76,7 @@ type SessionContext struct {
 	WebIdentity    *WebIdentity      `json:"webIdFederationData"`
 	Attributes     SessionAttributes `json:"attributes"`
 	SourceIdentity string            `json:"sourceIdentity"`
+	AssumedRoot    bool              `json:"assumedRoot,string"` // a session of AssumeRoot ("Track privileged tasks in AWS CloudTrail")
 }
 
 // SessionIssuer is the role or user whose permissions the session has (S2-395).

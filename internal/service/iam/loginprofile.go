@@ -2,12 +2,14 @@ package iam
 
 import (
 	"context"
+	"crypto/rand"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
@@ -43,18 +45,17 @@ var loginProfileRows = map[string]gate.Row{
 // has to name a user: its own password is for sessions of AssumeRoot ("CreateLoginProfile", API Reference).
 func profileOwner(c *gate.Call, name *string) (directory.Target, error) {
 	t, err := owner(c, name)
-	if err == nil && t.Kind == entity.KindAccount {
+	if err == nil && t.Kind == entity.KindAccount && !c.Caller.AssumedRoot {
 		return directory.Target{}, fault.New(fault.Invalid, "Must specify userName when calling with root user credentials")
 	}
 	return t, err
 }
 
 func profileChecks(c *gate.Call, action string, name *string) ([]authorizer.Check, error) {
-	t, err := profileOwner(c, name)
-	if err != nil {
+	if _, err := profileOwner(c, name); err != nil {
 		return nil, err
 	}
-	return []authorizer.Check{userCheck(c, action, t.Name)}, nil
+	return ownerChecks(c, action, name)
 }
 
 // self is the caller, who has to be a user: with their own keys, or a session of theirs with MFA (others do not get here).
@@ -72,7 +73,13 @@ func (s *service) CreateLoginProfile(ctx context.Context, c *gate.Call, in *shap
 	if err != nil {
 		return nil, err
 	}
-	if in.Password == nil {
+	switch {
+	case c.Caller.AssumedRoot && in.Password != nil:
+		return nil, fault.New(fault.Invalid, "The password must be left out when calling with a session of AssumeRoot.")
+	case c.Caller.AssumedRoot:
+		// A password that nobody knows: the root user recovers it ("CreateLoginProfile", API Reference).
+		in.Password = new(secret.New("a1-" + rand.Text()))
+	case in.Password == nil:
 		// It may be left out by sessions of AssumeRoot alone.
 		return nil, &fault.Error{Kind: fault.Invalid, Subject: "password", Message: "1 validation error detected: Value null at 'password' " +
 			"failed to satisfy constraint: Member must not be null"}
@@ -104,15 +111,19 @@ func (s *service) GetLoginProfile(_ context.Context, c *gate.Call, in *shape.Get
 	if err != nil {
 		return nil, err
 	}
-	u, err := user(c, t.Name)
-	if err != nil {
-		return nil, err
+	id, name, called := account.ID, "", "root"
+	if t.Kind == entity.KindUser {
+		u, err := user(c, t.Name)
+		if err != nil {
+			return nil, err
+		}
+		id, name, called = u.ID, u.Name, t.Name
 	}
-	p, ok := snapshot.ItemByID[*entity.LoginProfile](account, u.ID)
+	p, ok := snapshot.ItemByID[*entity.LoginProfile](account, id)
 	if !ok {
-		return nil, &fault.Error{Kind: fault.NotFound, Subject: t.Name, Message: "Login Profile for User " + t.Name + " cannot be found."}
+		return nil, &fault.Error{Kind: fault.NotFound, Subject: t.Name, Message: "Login Profile for User " + called + " cannot be found."}
 	}
-	return &shape.GetLoginProfileResponse{LoginProfile: shapeProfile(p.Record, u.Name)}, nil
+	return &shape.GetLoginProfileResponse{LoginProfile: shapeProfile(p.Record, name)}, nil
 }
 
 func (s *service) UpdateLoginProfile(ctx context.Context, c *gate.Call, in *shape.UpdateLoginProfileRequest) error {

@@ -98,7 +98,7 @@ func createMFADeviceChecks(c *gate.Call, in *shape.CreateVirtualMFADeviceRequest
 // notRoots refuses to let the root user's own devices be changed through the API: that is done while signed in to the console
 // (S1-222; DeactivateMFADevice in the API Reference lets root leave the name out only in a session of AssumeRoot).
 func notRoots(c *gate.Call, name *string) error {
-	if name == nil && c.Caller.Principal.Type == policy.Root {
+	if name == nil && c.Caller.Principal.Type == policy.Root && !c.Caller.AssumedRoot {
 		return fault.New(fault.Invalid, "Must specify userName when calling with non-User credentials")
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
 	"github.com/ostiary-iam/ostiary/policy"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	Keys ProviderKeys
 	// Assertions remembers SAML assertions that may be used once; nil means that none of these is accepted.
 	Assertions Assertions
+	// Organizations answers which organization an account belongs to; nil means that there are none, and no root to be assumed.
+	Organizations iam.Organizations
 	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in: the operator's own.
 	SAMLEndpoints []string
 }
@@ -51,6 +54,7 @@ type service struct {
 	rand    io.Reader
 	keys    ProviderKeys
 
+	organizations iam.Organizations
 	assertions    Assertions
 	samlEndpoints []string
 }
@@ -58,7 +62,7 @@ type service struct {
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
 	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand, keys: c.Keys,
-		assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints}
+		organizations: c.Organizations, assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: s.rows(), Admit: admit, Prove: s.prove,
 		Source: "sts.amazonaws.com",
@@ -72,6 +76,7 @@ func New(c Config) *gate.Service {
 // rows are the permission rows of all operations. Those that verify what a call carries are methods.
 func (s *service) rows() map[string]gate.Row {
 	return map[string]gate.Row{
+		"AssumeRoot":                 {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: s.assumeRootChecks},
 		"AssumeRole":                 {Decides: gate.ByTrust, ReadOnly: true, Responds: true, Checks: assumeRoleChecks},
 		"AssumeRoleWithSAML":         {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifySAML},
 		"AssumeRoleWithWebIdentity":  {Decides: gate.ByAssertion, ReadOnly: true, Responds: true, Verify: s.verifyWebIdentity},
@@ -92,6 +97,8 @@ func admit(c *gate.Call) error {
 		return nil
 	case name == "AssumeRole" && p == policy.Root:
 		return fault.New(fault.Denied, "Roles may not be assumed by root accounts.")
+	case name == "AssumeRoot" && p == policy.Root:
+		return fault.New(fault.Denied, "Cannot call AssumeRoot with root user credentials")
 	case !c.Caller.Temporary:
 		return nil
 	}

@@ -35,7 +35,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "AssumeRoot", NewInput: func() wire.Input { return new(AssumeRootRequest) },
 		NewOutput: func() wire.Output { return new(AssumeRootResponse) },
 		Errors:    []string{"RegionDisabledException", "ExpiredTokenException"},
-		Unbuilt:   "Sessions of root: waits for central root access.",
 	},
 	{
 		Name: "DecodeAuthorizationMessage", NewInput: func() wire.Input { return new(DecodeAuthorizationMessageRequest) },

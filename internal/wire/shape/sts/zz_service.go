@@ -15,6 +15,7 @@ type Service[C any] interface {
 	AssumeRole(ctx context.Context, c C, in *AssumeRoleRequest) (*AssumeRoleResponse, error)
 	AssumeRoleWithSAML(ctx context.Context, c C, in *AssumeRoleWithSAMLRequest) (*AssumeRoleWithSAMLResponse, error)
 	AssumeRoleWithWebIdentity(ctx context.Context, c C, in *AssumeRoleWithWebIdentityRequest) (*AssumeRoleWithWebIdentityResponse, error)
+	AssumeRoot(ctx context.Context, c C, in *AssumeRootRequest) (*AssumeRootResponse, error)
 	DecodeAuthorizationMessage(ctx context.Context, c C, in *DecodeAuthorizationMessageRequest) (*DecodeAuthorizationMessageResponse, error)
 	GetAccessKeyInfo(ctx context.Context, c C, in *GetAccessKeyInfoRequest) (*GetAccessKeyInfoResponse, error)
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
@@ -28,6 +29,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"AssumeRole":                 wire.WithOutput(s.AssumeRole),
 		"AssumeRoleWithSAML":         wire.WithOutput(s.AssumeRoleWithSAML),
 		"AssumeRoleWithWebIdentity":  wire.WithOutput(s.AssumeRoleWithWebIdentity),
+		"AssumeRoot":                 wire.WithOutput(s.AssumeRoot),
 		"DecodeAuthorizationMessage": wire.WithOutput(s.DecodeAuthorizationMessage),
 		"GetAccessKeyInfo":           wire.WithOutput(s.GetAccessKeyInfo),
 		"GetCallerIdentity":          wire.WithOutput(s.GetCallerIdentity),
