@@ -352,6 +352,9 @@ var steps = map[string]func(*directory.Tx, drawn, *state) error{
 	"settings": func(tx *directory.Tx, d drawn, _ *state) error {
 		switch d.number {
 		case 1, 2, 3:
+			if _, err := tx.SetSTSRegion(d.account, [...]string{"us-east-1", "af-south-1", "eu-west-1"}[d.number-1], d.flag); err != nil {
+				return err
+			}
 			return tx.SetTokenVersion(d.account, d.number)
 		case 4:
 			return tx.PutProperties(d.account, map[string]string{d.name + "/" + d.to: d.path, d.to + "/" + d.name: d.path})

@@ -97,3 +97,33 @@ func TestRootFeatures(t *testing.T) {
 		return err
 	})
 }
+
+func TestSTSRegions(t *testing.T) {
+	w := newWorld(t)
+	active := func(region, own string) bool { return directory.STSActive(w.state().accounts[home], region, own) }
+	set := func(region string, on bool) {
+		w.do(func(tx *directory.Tx) error {
+			_, err := tx.SetSTSRegion(home, region, on)
+			return err
+		})
+	}
+	if !active("eu-west-1", "") || !active("us-east-1", "") || active("af-south-1", "") || !active("af-south-1", "af-south-1") || !active("cellar-1", "") {
+		t.Error("what is active at first")
+	}
+	set("us-east-1", true)
+	if got := w.state().accounts[home].STSRegions; got != nil {
+		t.Errorf("what cannot change was written: %v", got)
+	}
+	for _, on := range []bool{false, true, true, false} {
+		for _, region := range []string{"eu-west-1", "af-south-1", "cellar-1"} {
+			set(region, on)
+			if active(region, region) != on || active(region, "") != on {
+				t.Errorf("%s set to %v", region, on)
+			}
+		}
+	}
+	w.refuse(fault.Invalid, "STS cannot be deactivated in us-east-1, nor at the global endpoint.", func(tx *directory.Tx) error {
+		_, err := tx.SetSTSRegion(home, "us-east-1", false)
+		return err
+	})
+}

@@ -95,6 +95,7 @@ type Account struct {
 	TokenVersion int               `json:",omitempty"` // of session tokens from the global endpoint, 1 or 2; zero: the default
 	Properties   map[string]string `json:",omitempty"` // as PutAccountProperties set them, by Namespace/PropertyName
 	Outbound     *Outbound         `json:",omitempty"` // nil: outbound federation was never enabled
+	STSRegions   map[string]bool   `json:",omitempty"` // regions of STS that were activated, true, or deactivated; absent: as from the beginning
 	RootFeatures []string          `json:",omitempty"` // of a management account: centralized root access in its organization; sorted
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/credential"
+	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -42,7 +43,7 @@ func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body 
 	if err := p.CheckService(c.Request.API.SigningName); err != nil {
 		return signatureFault(err)
 	}
-	if c.region, err = g.signedRegion(p, c.region); err != nil {
+	if c.region, err = g.signedRegion(p, c.endpoint, c.region); err != nil {
 		return err
 	}
 	c.Env.Region = c.region
@@ -69,6 +70,9 @@ func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body 
 	}
 	if suspended(c.Snapshot, id.caller) {
 		return fault.New(fault.OptInRequired, saySuspended)
+	}
+	if id.defaultRegions && c.region != g.regions[0] && directory.OptIn(c.region) {
+		return unknownKey(errTokenRegion)
 	}
 	c.signature, c.Caller, c.credentials = p, id.caller, id.guards
 	g.used(c)
@@ -97,15 +101,20 @@ func suspended(s *snapshot.Snapshot, caller *authorizer.Caller) bool {
 	return !ok || account.Suspended
 }
 
-// signedRegion is the region that the signature speaks for.
-func (g *Gate) signedRegion(p *sigv4.Presented, preferred string) (string, error) {
+// signedRegion is the region that the signature speaks for. At an endpoint of one region it is that region, or the signature is
+// not for it.
+func (g *Gate) signedRegion(p *sigv4.Presented, at endpoint, preferred string) (string, error) {
+	candidates := append([]string{preferred}, g.regions...)
+	if at.region != "" {
+		candidates = []string{at.region}
+	}
 	if p.Algorithm == sigv4.AlgorithmECDSA {
-		for _, region := range append([]string{preferred}, g.regions...) {
+		for _, region := range candidates {
 			if p.CheckRegion(region) == nil {
 				return region, nil
 			}
 		}
-	} else if slices.Contains(g.regions, p.Region) {
+	} else if slices.Contains(candidates, p.Region) {
 		return p.Region, nil
 	}
 	return "", fault.New(fault.BadSignature, "Credential should be scoped to a valid region. ")
@@ -116,6 +125,8 @@ type identity struct {
 	caller *authorizer.Caller
 	secret string
 	guards []store.Guard // the records behind the credentials themselves
+	// defaultRegions: the credentials are good only in regions that all accounts have.
+	defaultRegions bool
 }
 
 // identify finds the caller whose credentials p presents. Nothing has been proved by it.
@@ -125,6 +136,8 @@ func (g *Gate) identify(s *snapshot.Snapshot, p *sigv4.Presented) (identity, err
 	}
 	return g.longTerm(s, p)
 }
+
+var errTokenRegion = errors.New("gate: a token of version 1 in a region that not all accounts have")
 
 func unknownKey(cause error) error {
 	return &fault.Error{Kind: fault.UnknownKey, Message: sayUnknownKey, Cause: cause}
@@ -149,7 +162,7 @@ func (g *Gate) longTerm(s *snapshot.Snapshot, p *sigv4.Presented) (identity, err
 	}
 	// A key deactivated in the meantime writes nothing any more.
 	guards := []store.Guard{{Key: entity.AccessKeyKey(key.ID), Revision: key.Revision}}
-	return identity{caller, string(secret), guards}, nil
+	return identity{caller: caller, secret: string(secret), guards: guards}, nil
 }
 
 // newer returns a snapshot that may know credentials which the current one does not: they, or the entity behind them, may
@@ -226,7 +239,7 @@ func (g *Gate) temporary(s *snapshot.Snapshot, p *sigv4.Presented) (identity, er
 	if !ok {
 		return identity{}, unknownKey(nil)
 	}
-	id := identity{caller: caller, secret: t.claims.Secret.Reveal()}
+	id := identity{caller: caller, secret: t.claims.Secret.Reveal(), defaultRegions: t.claims.DefaultRegions}
 	caller.SessionPolicies, id.guards, err = t.policies(func(arn string) managedDocument { return g.managedDocument(s, caller.Principal.Account, arn) })
 	if err == nil && caller.AssumedRoot {
 		if len(caller.SessionPolicies) == 0 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/wire"
@@ -24,10 +25,11 @@ type Call struct {
 	// Decisions are the answers to the row's checks, all of them allows by the time a method runs.
 	Decisions []authorizer.Decision
 
-	service *Service
-	region  string // the region the request was signed for
-	event   eventFrame
-	decoded bool // the parameters were read, so far as they could be
+	service  *Service
+	region   string // the region the request was signed for; of an unsigned one that of its endpoint, or else the default
+	endpoint endpoint
+	event    eventFrame
+	decoded  bool // the parameters were read, so far as they could be
 	// signature is what the caller presented, and proved; credentials are the records behind it.
 	signature   *sigv4.Presented
 	credentials []store.Guard
@@ -45,8 +47,15 @@ func (c *Call) Account() string { return c.Caller.Principal.Account }
 // Now is the time of the request, the one that the decision used.
 func (c *Call) Now() time.Time { return c.Env.Now }
 
-// Region is the region the request was signed for.
+// Region is the region the request was signed for. That of an unsigned request is its endpoint's, and the installation's own where
+// the name of the endpoint names none.
 func (c *Call) Region() string { return c.region }
+
+// Global reports whether the request went to the service's global endpoint. Where one endpoint serves all regions, calls of the
+// region of the global one are its calls.
+func (c *Call) Global() bool {
+	return c.service.GlobalEndpoint != "" && c.region == directory.GlobalRegion && (c.endpoint.global || c.endpoint.region == "")
+}
 
 // Guards are the records that the decisions relied on, and those behind the credentials. It makes a Call a directory.Change.
 func (c *Call) Guards() []store.Guard {

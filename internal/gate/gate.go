@@ -56,6 +56,9 @@ type Service struct {
 	// Source is the event source, "iam.amazonaws.com". Region is the region its events carry; empty means the region of the
 	// request's signature: global services have one region of their own.
 	Source, Region string
+	// GlobalEndpoint is the name of the endpoint that is no region's, such as "sts.amazonaws.com"; empty where there is none. Its
+	// calls are signed for, and belong to, us-east-1.
+	GlobalEndpoint string
 }
 
 // Recorder takes closed events of reads, denials and failures. It must not block for longer than a buffer takes.
@@ -222,7 +225,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		g.apis.WriteFailure(w, api, id, f)
 		return
 	}
-	c := &Call{Request: req, service: g.services[req.API], Env: g.environment(r, began), region: g.regions[0]}
+	c := &Call{Request: req, service: g.services[req.API], Env: g.environment(r, began)}
+	c.endpoint = g.endpointOf(c.service, r.Host)
+	if c.region = c.endpoint.region; c.region == "" {
+		c.region = g.regions[0]
+	}
 	c.event = eventFrame{id: trail.NewID(g.rand), requestID: id, tls: r.TLS, host: r.Host}
 	ctx := context.WithValue(r.Context(), callKey{}, c)
 	out, err := g.run(ctx, c, r, body)

@@ -39,7 +39,7 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 		}),
 		sts.New(sts.Config{
 			Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand, Keys: oidc.NewKeys(fetch, n.cfg.Now),
-			Assertions: n.directory, SAMLEndpoints: n.cfg.SAMLEndpoints,
+			Assertions: n.directory, SAMLEndpoints: n.cfg.SAMLEndpoints, Region: n.cfg.Region,
 		}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		{API: elasticache.API, Source: "elasticache.amazonaws.com"},

@@ -48,6 +48,10 @@ const (
 //	                             answer: {"Templates": [Template…]}, by name
 //	DELETE /_ostiary/v1/accounts/ID/delegation-templates/NAME
 //	                             answer: {"Name"}
+//	GET  /_ostiary/v1/accounts/ID/sts-regions
+//	                             answer: {"Regions": [STSRegion…]}, by name
+//	PUT  /_ostiary/v1/accounts/ID/sts-regions/REGION
+//	                             body: {"Active": true or false}; answer: the [STSRegion]
 //	GET  /_ostiary/v1/status     answer: [Status]
 //	GET  /_ostiary/v1/events     ?account=ID&after=POSITION&limit=N, all optional
 //	                             answer: {"Events": [records in CloudTrail's form, oldest first…], "Next": POSITION}
@@ -63,6 +67,7 @@ type Operator struct {
 	TokenHash func() (hash [sha256.Size]byte, ok bool)
 	Accounts  Accounts
 	Quotas    Quotas
+	Regions   STSRegions
 	Templates Templates
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
@@ -135,6 +140,10 @@ func (s *Server) operator() http.Handler {
 		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/delegation-templates", s.listTemplates)
 		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.putTemplate)
 		mux.HandleFunc("DELETE "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.deleteTemplate)
+	}
+	if op.Regions != nil {
+		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/sts-regions", s.listSTSRegions)
+		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/sts-regions/{region}", s.setSTSRegion)
 	}
 	if op.Status != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"status", s.status)

@@ -44,6 +44,7 @@ const (
 
 	flagChained = 1
 	flagConsole = 2
+	flagDefault = 4 // DefaultRegions
 )
 
 var errFields = errors.New("session: the token's fields are not in order")
@@ -102,6 +103,9 @@ func (c *Claims) encode() ([]byte, error) {
 	}
 	if c.Console {
 		flags |= flagConsole
+	}
+	if c.DefaultRegions {
+		flags |= flagDefault
 	}
 	b = appendNumber(b, fieldFlags, flags)
 	b = appendText(b, fieldRegion, c.Region)
@@ -232,11 +236,12 @@ func (c *Claims) setNumber(tag byte, value []byte) error {
 		}
 		c.Kind = Kind(n)
 	case fieldFlags:
-		if n&^(flagChained|flagConsole) != 0 {
+		if n&^(flagChained|flagConsole|flagDefault) != 0 {
 			return errFields
 		}
 		c.Chained = n&flagChained != 0
 		c.Console = n&flagConsole != 0
+		c.DefaultRegions = n&flagDefault != 0
 	default:
 		if n > 1<<40 {
 			return errFields

@@ -92,6 +92,9 @@ type Claims struct {
 	// Console says that the credentials were made for the console, where a federated session may do more than through the
 	// API (D3 of the design).
 	Console bool
+	// DefaultRegions says that the credentials are good only in regions that all accounts have: a token of version 1, which the
+	// global endpoint gives where the account wants it (SetSecurityTokenServicePreferences, API Reference).
+	DefaultRegions bool
 }
 
 // Expired reports whether the session is over at now.

@@ -103,7 +103,7 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 	if err := s.setPolicies(claims, c, in.Policy, in.PolicyArns); err != nil {
 		return nil, err
 	}
-	issued, err := s.issue(claims, in.MinimumSessionTokenSize)
+	issued, err := s.issue(c, claims, in.MinimumSessionTokenSize)
 	if err != nil {
 		return nil, err
 	}

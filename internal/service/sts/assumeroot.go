@@ -101,7 +101,7 @@ func (s *service) AssumeRoot(_ context.Context, c *gate.Call, in *shape.AssumeRo
 		Kind: session.AssumedRoot, Account: target, PrincipalID: target, Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(),
 		PolicyARNs: []string{task}, SourceIdentity: c.Caller.SourceIdentity,
 	}
-	issued, err := s.issue(claims, nil)
+	issued, err := s.issue(c, claims, nil)
 	if err != nil {
 		return nil, err
 	}

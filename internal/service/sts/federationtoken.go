@@ -47,7 +47,7 @@ func (s *service) GetFederationToken(_ context.Context, c *gate.Call, in *shape.
 	if err := s.setPolicies(claims, c, in.Policy, in.PolicyArns); err != nil {
 		return nil, err
 	}
-	issued, err := s.issue(claims, nil)
+	issued, err := s.issue(c, claims, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -170,7 +170,7 @@ func TestWhoMayFederate(t *testing.T) {
 	})
 }
 
-// TestFederationTokenErrors: what is refused of names and policies. RegionDisabledException cannot occur: no region can be switched off.
+// TestFederationTokenErrors: what is refused of names and policies. RegionDisabledException is in TestFlowF21.
 func TestFederationTokenErrors(t *testing.T) {
 	w := newWorld(t)
 	a, b := w.account("a"), w.account("b")

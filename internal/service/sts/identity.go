@@ -42,7 +42,7 @@ func (s *service) GetSessionToken(_ context.Context, c *gate.Call, in *shape.Get
 		claims.Name = u.Name
 	}
 	claims.Expires = c.Now().Add(life)
-	issued, err := s.issue(claims, in.MinimumSessionTokenSize)
+	issued, err := s.issue(c, claims, in.MinimumSessionTokenSize)
 	if err != nil {
 		return nil, err
 	}

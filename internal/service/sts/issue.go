@@ -5,6 +5,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ostiary-iam/ostiary/internal/credential"
+	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
@@ -23,6 +24,9 @@ const (
 		"Member must have length less than or equal to 10"
 )
 
+// sayRegionDisabled is AWS's sentence for an endpoint that is not active for the account.
+const sayRegionDisabled = "STS is not activated in this region for account:%s. Your account administrator can activate STS in this region using the IAM Console."
+
 // maxMinimumToken is the largest size that a caller may ask a token to have.
 const maxMinimumToken = 4096
 
@@ -36,7 +40,18 @@ type issued struct {
 
 // issue gives the claims a key and a token. A token may be asked to be larger than it is, for clients that want to try
 // what they do with large ones.
-func (s *service) issue(claims *session.Claims, minimum *int) (*issued, error) {
+//
+// The account that the credentials are for decides whether it has the region (S2-366), and of what version tokens of the global
+// endpoint are; those of regional endpoints are good everywhere.
+func (s *service) issue(c *gate.Call, claims *session.Claims, minimum *int) (*issued, error) {
+	account, ok := c.Snapshot.Account(claims.Account)
+	if !ok {
+		return nil, &fault.Error{Kind: fault.Internal, Subject: claims.Account} // what is in it was found
+	}
+	if !directory.STSActive(account.Account, c.Region(), s.region) {
+		return nil, fault.New(fault.RegionDisabled, sayRegionDisabled, claims.Account)
+	}
+	claims.DefaultRegions = c.Global() && directory.TokenVersion(account.Account) == 1
 	claims.Expires = claims.Expires.Truncate(time.Second) // what is answered has whole seconds (S1-388), and is when it ends
 	var err error
 	claims.AccessKeyID, claims.Secret, err = credential.NewAccessKey(entity.PrefixTemporaryKey, claims.Account, s.rand)

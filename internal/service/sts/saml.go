@@ -250,7 +250,7 @@ func (s *service) AssumeRoleWithSAML(ctx context.Context, c *gate.Call, in *shap
 	if err := s.setPolicies(claims, c, in.Policy, in.PolicyArns); err != nil {
 		return nil, err
 	}
-	issued, err := s.issue(claims, in.MinimumSessionTokenSize)
+	issued, err := s.issue(c, claims, in.MinimumSessionTokenSize)
 	if err != nil {
 		return nil, err
 	}

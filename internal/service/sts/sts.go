@@ -33,6 +33,8 @@ type Config struct {
 	Organizations iam.Organizations
 	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in: the operator's own.
 	SAMLEndpoints []string
+	// Region is the installation's own, which is active for every account that has not deactivated it; it may be empty.
+	Region string
 }
 
 // ProviderKeys finds the keys of OpenID Connect providers: an [oidc.Keys].
@@ -57,15 +59,16 @@ type service struct {
 	organizations iam.Organizations
 	assertions    Assertions
 	samlEndpoints []string
+	region        string
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
 	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand, keys: c.Keys,
-		organizations: c.Organizations, assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints}
+		organizations: c.Organizations, assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints, region: c.Region}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: s.rows(), Admit: admit, Prove: s.prove,
-		Source: "sts.amazonaws.com",
+		Source: "sts.amazonaws.com", GlobalEndpoint: "sts.amazonaws.com",
 		Codes: gate.Codes{
 			fault.InvalidInput: {Code: "InvalidParameterValue", Status: 400},
 			fault.Internal:     {Code: "InternalFailure", Status: 500},

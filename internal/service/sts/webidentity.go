@@ -130,7 +130,7 @@ func (s *service) AssumeRoleWithWebIdentity(_ context.Context, c *gate.Call, in 
 	if err := s.setPolicies(claims, c, in.Policy, in.PolicyArns); err != nil {
 		return nil, err
 	}
-	issued, err := s.issue(claims, in.MinimumSessionTokenSize)
+	issued, err := s.issue(c, claims, in.MinimumSessionTokenSize)
 	if err != nil {
 		return nil, err
 	}

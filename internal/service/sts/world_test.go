@@ -50,8 +50,15 @@ func newWorld(t *testing.T) *world {
 // newWorldWith makes a node with its way to the network.
 func newWorldWith(t *testing.T, out outbound.Config) *world {
 	t.Helper()
+	return newWorldOf(t, node.Config{Outbound: out})
+}
+
+// newWorldOf makes a node with these settings, of those that the world does not set itself.
+func newWorldOf(t *testing.T, c node.Config) *world {
+	t.Helper()
 	w := &world{t: t}
-	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: w.now, MaxStale: 24 * time.Hour, Outbound: out, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	c.Store, c.Now, c.MaxStale, c.Logger = "mem", w.now, 24*time.Hour, slog.New(slog.NewTextHandler(io.Discard, nil))
+	n, err := node.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
