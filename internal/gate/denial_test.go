@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 )
@@ -50,6 +51,7 @@ func decoded(t testing.TB, a answer) (out account) {
 
 // TestEncodedMessages: a denial of a service that asks for it carries a message, which only who may do so can read.
 func TestEncodedMessages(t *testing.T) {
+	checklist.Shows(t, "S2-347")
 	w := newWorld(t)
 	w.shelve(func(s *gate.Service) { s.Encodes = true })
 	const describe = "elasticache:DescribeUsers"

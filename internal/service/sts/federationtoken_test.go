@@ -1,6 +1,7 @@
 package sts_test
 
 import (
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/ostiary-iam/ostiary/internal/checklist"
+	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
 )
 
 // federate asks for credentials of a federated user; change may be nil.
@@ -124,6 +126,19 @@ func TestGetFederationToken(t *testing.T) {
 			refused(t, err, 403, "AccessDenied", "Cannot call GetFederationToken with session credentials")
 		}
 	})
+}
+
+// TestWhoTakesCodes: two operations have parameters for a one-time code, and no other takes one: an unknown parameter is refused.
+func TestWhoTakesCodes(t *testing.T) {
+	checklist.Shows(t, "S1-252")
+	for name, o := range shape.API.Operations {
+		in := reflect.TypeOf(o.NewInput()).Elem()
+		_, serial := in.FieldByName("SerialNumber")
+		_, code := in.FieldByName("TokenCode")
+		if takes := name == "AssumeRole" || name == "GetSessionToken"; serial != takes || code != takes {
+			t.Errorf("%s takes a serial number: %v, a code: %v", name, serial, code)
+		}
+	}
 }
 
 // TestWhoMayFederate: the permission is asked for on the federated user's ARN, and tags need one more.
