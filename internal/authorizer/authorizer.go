@@ -37,7 +37,7 @@ type Caller struct {
 	TransitiveTags  []string // keys of the session tags that go on to chained sessions
 	SourceIdentity  string
 	Provider        string // aws:FederatedProvider
-	Keys            []Key  // that the identity provider stated and that stay with the session
+	Keys            []Key  // that the identity provider stated and that stay with the session; of services, what they act for
 	Chained         bool
 	// AssumedRoot says that this is a session of AssumeRoot: the principal is a root user, and the session policies bind it.
 	AssumedRoot bool
@@ -248,6 +248,12 @@ func (q *query) subject(s *snapshot.Snapshot, c *Caller) bool {
 		ctx.Set("aws:PrincipalType", "AssumedRole")
 		return true
 	}
+	if c.Principal.Type == policy.ServicePrincipal {
+		// A service that acts for itself belongs to no account either (S4-M13). It has no user name, ID, ARN or type.
+		ctx.Set("aws:PrincipalServiceName", c.Principal.Service)
+		ctx.Set("aws:PrincipalServiceNamesList", c.Principal.Service)
+		return true
+	}
 	account, ok := s.Account(c.Principal.Account)
 	if !ok {
 		return false
@@ -341,7 +347,7 @@ func (q *query) environment(c *Caller, env *Environment) {
 	ctx.SetInt("aws:EpochTime", env.Now.Unix())
 	ctx.SetBool("aws:SecureTransport", env.Secure)
 	ctx.SetBool("aws:ViaAWSService", false)
-	ctx.SetBool("aws:PrincipalIsAWSService", false)
+	ctx.SetBool("aws:PrincipalIsAWSService", c.Principal.Type == policy.ServicePrincipal)
 	ctx.Set("aws:RequestedRegion", env.Region)
 	if env.SourceIP.IsValid() {
 		ctx.SetAddr("aws:SourceIp", env.SourceIP)

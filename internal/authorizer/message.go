@@ -12,7 +12,7 @@ import (
 func (d *Decision) Message() string {
 	var b strings.Builder
 	b.WriteString("User: ")
-	b.WriteString(d.Caller.Principal.ARN)
+	b.WriteString(cmp.Or(d.Caller.Principal.ARN, d.Caller.Principal.Service))
 	b.WriteString(" is not authorized to perform: ")
 	b.WriteString(d.Check.Action)
 	if resource := cmp.Or(d.Check.Shown, d.Check.Resource); resource != "" {

@@ -26,6 +26,7 @@ type Call struct {
 	Decisions []authorizer.Decision
 
 	service  *Service
+	owner    string // of calls by a service for itself: the account whose event it is; empty of all others
 	region   string // the region the request was signed for; of an unsigned one that of its endpoint, or else the default
 	endpoint endpoint
 	event    eventFrame

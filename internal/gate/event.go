@@ -62,7 +62,7 @@ var irregularNames = map[string]string{
 
 // foreignOwner is the account, other than the caller's, whose role was asked for.
 func (c *Call) foreignOwner() string {
-	if c.service.Rows[c.Request.Operation.Name].Decides != ByTrust || c.Caller == nil || len(c.Decisions) == 0 {
+	if c.service.Rows[c.Request.Operation.Name].Decides != ByTrust || c.Caller == nil || c.owner != "" || len(c.Decisions) == 0 {
 		return ""
 	}
 	if owner := c.Decisions[0].Check.ResourceAccount; owner != c.Caller.Principal.Account {
@@ -84,6 +84,10 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 	}
 	if c.Asserted != nil {
 		e.Identity, e.Recipient = c.Asserted.Identity, c.Asserted.Account
+	} else if c.owner != "" {
+		name := c.Caller.Principal.Service
+		e.Identity, e.Recipient = trail.Identity{Type: trail.TypeAWSService, InvokedBy: name}, c.owner
+		e.SourceIP, e.UserAgent = name, name // as CloudTrail has them of services (S2-391)
 	} else if c.Caller != nil {
 		e.Identity, e.Recipient = identityOf(c), c.Caller.Principal.Account
 	}

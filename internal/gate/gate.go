@@ -246,11 +246,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // run takes a recognized request through authentication, decision and method.
 func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (wire.Output, error) {
 	handler, row := c.service.Handlers[c.Request.Operation.Name], c.service.Rows[c.Request.Operation.Name]
-	if age := g.snapshots.Freshness(); age > g.maxStale {
-		return nil, &fault.Error{Kind: fault.Unavailable, Message: "The service cannot reach its store and does not decide on what it last knew. Try again.",
-			Cause: fmt.Errorf("the snapshot was current %s ago", age)}
+	if err := g.look(c); err != nil {
+		return nil, err
 	}
-	c.Snapshot = g.snapshots.Current()
 	if handler == nil && c.Request.Operation.Unsigned {
 		return nil, unbuilt(c.Request.Operation) // nobody is known to whom an event would belong
 	}
@@ -260,6 +258,21 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 		g.meter.AuthenticationFailure(fault.KindOf(err).String())
 		return nil, err
 	}
+	return g.operate(ctx, c, row, handler)
+}
+
+// look gives the call the newest snapshot, where that is not too old to decide on.
+func (g *Gate) look(c *Call) error {
+	if age := g.snapshots.Freshness(); age > g.maxStale {
+		return &fault.Error{Kind: fault.Unavailable, Message: "The service cannot reach its store and does not decide on what it last knew. Try again.",
+			Cause: fmt.Errorf("the snapshot was current %s ago", age)}
+	}
+	c.Snapshot = g.snapshots.Current()
+	return nil
+}
+
+// operate takes a call whose caller is known, or is to be found out by its assertion, through decision and method.
+func (g *Gate) operate(ctx context.Context, c *Call, row Row, handler wire.Handler[*Call]) (wire.Output, error) {
 	if handler == nil {
 		return nil, g.closed(c, unbuilt(c.Request.Operation))
 	}
@@ -277,7 +290,7 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 			return nil, g.closed(c, err)
 		}
 	}
-	if c.Caller != nil { // every call that comes to a decision is an attempt to use the service (S3-178)
+	if c.Caller != nil && c.Account() != "" { // every call that comes to a decision is an attempt to use the service (S3-178)
 		g.usage.Access(c.Account(), c.Caller.EntityID, c.Request.API.SigningName, c.Request.Operation.Name, c.Env.Region, c.Env.Now)
 	}
 	for attempt := 0; ; attempt++ {

@@ -278,6 +278,7 @@ func (n *Node) wire(context.Context) error {
 	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.dated(g), n.ready, n.metrics.Handler(), n.cfg.Logger
 	sc.Operator = server.Operator{
 		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Regions: stsRegions{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n}, Templates: templates{n},
+		ServiceRoles: serviceRoles{n},
 	}
 	n.server = server.New(sc)
 	return nil

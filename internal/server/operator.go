@@ -61,6 +61,11 @@ const (
 //	GET  /_ostiary/v1/saml-providers?arn=ARN
 //	POST /_ostiary/v1/saml-providers body: {"SAMLProviderArn", "SingleUse", "AllowCBC"}, the settings true, false or absent: as they
 //	                             are; answer of both: {"SAMLProviderArn", "SingleUse", "AllowCBC"}; see [ProviderOptions]
+//	POST /_ostiary/v1/service-credentials
+//	                             body: {"Service", "RoleArn", "SessionName", "DurationSeconds", "SourceArn"}, the last two optional
+//	                             answer: {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "Arn", "UserId"}; see [ServiceRoles]
+//	GET  /_ostiary/v1/instance-profiles?account=ID&name=NAME, or &role=NAME
+//	                             answer: {"InstanceProfileArn", "InstanceProfileId", "RoleArn", "RoleName"}; see [InstanceProfile]
 //	DELETE /_ostiary/v1/mfa-tokens?serialNumber=SERIAL   answer: {"SerialNumber"}
 type Operator struct {
 	// TokenHash returns the SHA-256 of the token; ok is false where there is none, and then nothing is allowed.
@@ -73,6 +78,8 @@ type Operator struct {
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
 	Tokens    Tokens
 	Providers Providers
+
+	ServiceRoles ServiceRoles
 }
 
 // Accounts makes accounts. Errors are fault errors; their public message is shown.
@@ -154,6 +161,10 @@ func (s *Server) operator() http.Handler {
 	if op.Providers != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"saml-providers", s.providerOptions)
 		mux.HandleFunc("POST "+operatorPrefix+"saml-providers", s.setProviderOptions)
+	}
+	if op.ServiceRoles != nil {
+		mux.HandleFunc("POST "+operatorPrefix+"service-credentials", s.serviceCredentials)
+		mux.HandleFunc("GET "+operatorPrefix+"instance-profiles", s.instanceProfile)
 	}
 	if op.Tokens != nil {
 		mux.HandleFunc("POST "+operatorPrefix+"mfa-tokens", s.loadToken)
@@ -351,7 +362,7 @@ func decodeMembers(w http.ResponseWriter, r *http.Request, set func(name string,
 var statuses = map[fault.Kind]int{
 	fault.Invalid: http.StatusBadRequest, fault.InvalidInput: http.StatusBadRequest, fault.MalformedInput: http.StatusBadRequest,
 	fault.MarkerInvalid: http.StatusBadRequest, fault.TooLarge: http.StatusRequestEntityTooLarge,
-	fault.NotFound: http.StatusNotFound, fault.Exists: http.StatusConflict, fault.Conflict: http.StatusConflict,
+	fault.Denied: http.StatusForbidden, fault.NotFound: http.StatusNotFound, fault.Exists: http.StatusConflict, fault.Conflict: http.StatusConflict,
 	fault.LimitExceeded: http.StatusConflict, fault.Throttled: http.StatusTooManyRequests,
 	fault.Unavailable: http.StatusServiceUnavailable, fault.Stale: http.StatusServiceUnavailable,
 }

@@ -210,7 +210,8 @@ func TestErrors(t *testing.T) {
 		{fault.New(fault.LimitExceeded, "Too many."), 409, "Too many."},
 		{fault.New(fault.Unavailable, "Try again."), 503, "Try again."},
 		{&fault.Error{Kind: fault.Unavailable, Cause: errors.New("planted-cause")}, 503, "Service Unavailable."},
-		{fault.New(fault.Denied, "planted-cause: a kind that no call here answers with"), 500, "Internal Server Error."},
+		{fault.New(fault.Denied, "Not authorized."), 403, "Not authorized."},
+		{fault.New(fault.WrongCode, "planted-cause: a kind that no call here answers with"), 500, "Internal Server Error."},
 		{fmt.Errorf("planted-cause"), 500, "Internal Server Error."},
 	} {
 		var log bytes.Buffer

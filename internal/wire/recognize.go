@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"mime"
 	"net/http"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -39,9 +40,20 @@ type Call struct {
 	// Input is never nil. It is empty until [Call.Validate] has decoded the parameters.
 	Input Input
 
+	typed bool       // Input is complete: nothing is to be decoded
 	form  FormReader // Query: the operation's own parameters
 	body  []byte     // JSON
 	check Checker
+}
+
+// NewCall returns a call that comes from no request: its input is complete, and [Call.Validate] only checks it. The operation must be
+// one of the API's, and the input of its type.
+func NewCall(api *API, operation string, in Input) (*Call, error) {
+	o := api.Operations[operation]
+	if o == nil || reflect.TypeOf(in) != reflect.TypeOf(o.NewInput()) {
+		return nil, fault.New(fault.UnknownOperation, "There is no operation %s of %s with such an input.", operation, api.Name)
+	}
+	return &Call{API: api, Operation: o, Input: in, typed: true}, nil
 }
 
 // Recognize says which operation of which API a request calls. The service is that of the credential scope (header or
@@ -123,6 +135,10 @@ func recognizeJSON(api *API, r *http.Request, body []byte) (*Call, error) {
 // Validate decodes the parameters into Input and checks them. On an error, Input holds what was read until then. It is called
 // once.
 func (c *Call) Validate() error {
+	if c.typed {
+		c.Input.(checked).Check(&c.check)
+		return c.check.Err()
+	}
 	switch in := c.Input.(type) {
 	case formInput:
 		c.form.begin()

@@ -94,6 +94,7 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: in.RoleSessionName,
 		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Chained: c.Caller.Principal.Type == policy.AssumedRole,
 	}
+	claims.Context = instanceKeys(c.Caller)
 	if claims.SourceIdentity, err = keptSourceIdentity(c, in); err != nil {
 		return nil, err
 	}
@@ -120,6 +121,19 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 		out.SourceIdentity = &claims.SourceIdentity
 	}
 	return out, nil
+}
+
+// instanceKeys are the keys of every call that is made with an instance's credentials (S4-192): which instance that is.
+func instanceKeys(caller *authorizer.Caller) []session.ContextKey {
+	if caller.Principal.Service != "ec2.amazonaws.com" {
+		return nil
+	}
+	for _, k := range caller.Keys {
+		if a, err := arn.Parse(k.Values[0]); k.Name == "aws:SourceArn" && err == nil && a.Service() == "ec2" && strings.HasPrefix(a.Resource(), "instance/") {
+			return []session.ContextKey{{Key: "ec2:SourceInstanceARN", Values: k.Values}}
+		}
+	}
+	return nil
 }
 
 // roleLife holds D1: the role's maximum, and an hour under role chaining; more is refused and never cut.
