@@ -92,14 +92,19 @@ func TestDeleteGroup(t *testing.T) {
 	must(admin.iam.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: aws.String(iamReadOnlyAccess)}))(t)
 }
 
-// TestDeleteRole is F9 without instance profiles (S2-43).
+// TestDeleteRole is F9 (S2-43).
 func TestDeleteRole(t *testing.T) {
 	c, srv := newCloud(t)
 	a := srv.Account(t)
 	admin, ctx, name := c.admin(t, a), t.Context(), aws.String("app")
 	admin.role(t, *name, trusting(a.AccountID), statement("Allow", "s3:*", "*"))
 	must(admin.iam.AttachRolePolicy(ctx, &iam.AttachRolePolicyInput{RoleName: name, PolicyArn: aws.String(iamReadOnlyAccess)}))(t)
+	must(admin.iam.CreateInstanceProfile(ctx, &iam.CreateInstanceProfileInput{InstanceProfileName: aws.String("another")}))(t)
+	must(admin.iam.AddRoleToInstanceProfile(ctx, &iam.AddRoleToInstanceProfileInput{InstanceProfileName: aws.String("another"), RoleName: name}))(t)
 	checkDeletion(t, func() error { return failure(admin.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: name})) }, []leftover{
+		{"Cannot delete entity, must remove roles from instance profile first.", func() error {
+			return failure(admin.iam.RemoveRoleFromInstanceProfile(ctx, &iam.RemoveRoleFromInstanceProfileInput{InstanceProfileName: aws.String("another"), RoleName: name}))
+		}},
 		{sayInline, func() error {
 			return failure(admin.iam.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: name, PolicyName: aws.String("own")}))
 		}},
