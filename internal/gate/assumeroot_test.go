@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/catalog"
+	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
@@ -222,4 +223,31 @@ func TestTasksOfRoot(t *testing.T) {
 	w.refused(w.iam(bare, "ListUsers"), 403, "InvalidClientTokenId", "…")
 	w.advance(15 * time.Minute)
 	w.refused(w.iam(audit, "GetUser"), 403, "ExpiredToken", "…")
+}
+
+// TestRegionOfAssumeRoot: the account whose root is assumed has to have the region, not the caller's.
+func TestRegionOfAssumeRoot(t *testing.T) {
+	w := newWorld(t)
+	member, _ := w.another("member")
+	o := &iam.Organization{ID: "o-1", Management: w.account, AllFeatures: true, Trusted: true}
+	w.organize(belongs{w.account: o, member: o})
+	ann := w.user("ann", allow("sts:AssumeRoot", "*"))
+	w.make(func(tx *directory.Tx) error {
+		_, err := tx.SetRootFeature(w.account, directory.RootSessions, true)
+		return err
+	})
+	deactivate := func(account, region string) {
+		w.make(func(tx *directory.Tx) error {
+			_, err := tx.SetSTSRegion(account, region, false)
+			return err
+		})
+	}
+	form := stsForm("AssumeRoot", "TargetPrincipal", member, "TaskPolicyArn.arn", tasks+"IAMAuditRootUserCredentials")
+	deactivate(w.account, "eu-west-1")
+	w.ok(w.send(request{caller: ann, service: "sts", region: "eu-west-1", form: form}))
+	checklist.Shows(t, "S2-366")
+	deactivate(member, "eu-west-1")
+	w.refused(w.send(request{caller: ann, service: "sts", region: "eu-west-1", form: form}), 403, "RegionDisabledException",
+		"STS is not activated in this region for account:"+member+". Your account administrator can activate STS in this region using the IAM Console.")
+	w.ok(w.send(request{caller: ann, service: "sts", form: form}))
 }
