@@ -1,6 +1,7 @@
 // Command ostiary is Ostiary's one binary: flags and wiring, no logic.
 //
 //	ostiary serve [flags]            the server; see ostiary serve -h
+//	ostiary imds [flags]             credentials of a role for programs on this machine, as on EC2 and ECS
 //	ostiary policy eval [flags]      a decision, and how it came about; or decisions for JSON lines on standard input
 //	ostiary policy test DIR|FILE…    policy cases, for people and for CI
 //	ostiary policy check FILE…       everything for which AWS would refuse a document, and on request what a linter finds
@@ -49,6 +50,7 @@ type command struct {
 // commands are all subcommands, in the order of the help.
 var commands = []command{
 	{"serve", "run the server", serveUsage, serve},
+	{"imds", "serve credentials of a role to programs on this machine", imdsUsage, serveMetadata},
 	{"policy eval", "decide a request under given policies, and explain", policyEvalUsage, policyEval},
 	{"policy test", "run policy cases", policyTestUsage, policyTest},
 	{"policy check", "find what is wrong with policy documents", policyCheckUsage, policyCheck},

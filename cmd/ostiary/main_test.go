@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +15,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/ostiary-iam/ostiary/sigv4"
 )
 
 func TestMain(m *testing.M) {
@@ -60,7 +65,7 @@ func start(t *testing.T, args ...string) *process {
 		}
 	}
 	go func() { _, _ = io.Copy(io.Discard, r) }()
-	p.url = regexp.MustCompile(`https?://[^ ]+`).FindString(p.greeting)
+	p.url = regexp.MustCompile(`https?://[^ \n]+`).FindString(p.greeting)
 	return p
 }
 
@@ -177,6 +182,58 @@ func TestQuote(t *testing.T) {
 	for in, want := range map[string]string{"/a/b-c_d.e": "/a/b-c_d.e", "/a b": "'/a b'", "it's": `'it'\''s'`, "$HOME": "'$HOME'"} {
 		if got := quote(in); got != want {
 			t.Errorf("quote(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
+
+// TestMetadata: a role of the first account, served on a machine with nothing but the operator's token file.
+func TestMetadata(t *testing.T) {
+	dir := t.TempDir()
+	p := start(t, "serve", "--listen", "127.0.0.1:0", "--data-dir", dir, "--store", "bolt")
+	who, err := os.ReadFile(filepath.Join(dir, "root-credentials"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := func(name string) string {
+		return regexp.MustCompile(name + ` = (\S+)`).FindStringSubmatch(string(who))[1]
+	}
+	form := "Action=CreateRole&Version=2010-05-08&RoleName=worker&AssumeRolePolicyDocument=" +
+		url.QueryEscape(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`)
+	r, err := http.NewRequestWithContext(t.Context(), "POST", p.url+"/", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	signer := sigv4.Signer{AccessKeyID: value("aws_access_key_id"), Secret: value("aws_secret_access_key"), Region: "us-east-1", Service: "iam"}
+	if err := signer.Sign(r, sha256.Sum256([]byte(form)), time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != 200 {
+		t.Fatalf("CreateRole answers %s", resp.Status)
+	}
+
+	m := start(t, "imds", "--role", "worker", "--listen", "127.0.0.1:0", "--endpoint", p.url, "--operator-token-file", filepath.Join(dir, "operator-token"), "--allow-version-1")
+	m.url = strings.TrimSuffix(m.url, "/")
+	status, body := m.get(t, "GET", "/latest/meta-data/iam/security-credentials/worker")
+	var got struct{ Code, AccessKeyId string }
+	if err := json.Unmarshal([]byte(body), &got); err != nil || status != 200 || got.Code != "Success" || !strings.HasPrefix(got.AccessKeyId, "ASIA") {
+		t.Errorf("%d %s", status, body)
+	}
+	if !strings.Contains(m.greeting, "export AWS_EC2_METADATA_SERVICE_ENDPOINT="+m.url) {
+		t.Errorf("the greeting:\n%s", m.greeting)
+	}
+	http.DefaultClient.CloseIdleConnections()
+	for _, q := range []*process{m, p} {
+		if err := q.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := q.Wait(); err != nil {
+			t.Errorf("after SIGTERM: %v\n%s", err, q.stderr)
 		}
 	}
 }

@@ -45,6 +45,8 @@ var forbidden = []struct {
 		except: []string{"internal/federation/saml"}, because: "what XML signatures depend on has one importer"},
 	{from: "internal/certificate", never: []string{"internal/directory", "internal/entity", "internal/store/...", "net/http"},
 		because: "what callers upload is read by pure functions, which can be tested and fuzzed alone"},
+	{from: "internal/imds", never: []string{"internal/directory", "internal/store/...", "internal/gate", "internal/snapshot", "internal/node", "internal/server"},
+		because: "it runs beside programs, on other machines than the server's, and decides nothing"},
 	{from: "internal/sshkey", never: []string{"internal/directory", "internal/entity", "internal/store/...", "net/http"},
 		because: "what callers upload is read by pure functions, which can be tested and fuzzed alone"},
 	{from: "...", never: []string{"golang.org/x/crypto/ssh"}, because: "a public key is three fields: no server links a protocol for them; tests compare with it"},

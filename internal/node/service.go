@@ -6,11 +6,13 @@ import (
 	"time"
 
 	"github.com/ostiary-iam/ostiary/arn"
+	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/store"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
 )
 
@@ -64,7 +66,19 @@ func (s serviceRoles) AssumeRole(ctx context.Context, in server.ServiceRequest) 
 }
 
 // InstanceProfile implements server.ServiceRoles. It reads what this node's snapshot shows.
-func (s serviceRoles) InstanceProfile(_ context.Context, id, name, role string) (server.InstanceProfile, error) {
+func (s serviceRoles) InstanceProfile(ctx context.Context, id, name, role string) (server.InstanceProfile, error) {
+	if id == "" {
+		err := s.n.store.View(ctx, func(r store.Reader) error {
+			first, err := get[directory.Installation](r, entity.SystemKey(sysInstallation))
+			if err == nil && first != nil {
+				id = first.Account
+			}
+			return err
+		})
+		if err != nil {
+			return server.InstanceProfile{}, fault.Wrap(err, "looking for the first account")
+		}
+	}
 	account, ok := s.n.snapshots.Current().Account(id)
 	if !ok {
 		return server.InstanceProfile{}, fault.New(fault.NotFound, "The account %s cannot be found.", id)

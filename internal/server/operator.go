@@ -64,7 +64,7 @@ const (
 //	POST /_ostiary/v1/service-credentials
 //	                             body: {"Service", "RoleArn", "SessionName", "DurationSeconds", "SourceArn"}, the last two optional
 //	                             answer: {"AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration", "Arn", "UserId"}; see [ServiceRoles]
-//	GET  /_ostiary/v1/instance-profiles?account=ID&name=NAME, or &role=NAME
+//	GET  /_ostiary/v1/instance-profiles?name=NAME, or ?role=NAME; &account=ID where it is not the first account
 //	                             answer: {"InstanceProfileArn", "InstanceProfileId", "RoleArn", "RoleName"}; see [InstanceProfile]
 //	DELETE /_ostiary/v1/mfa-tokens?serialNumber=SERIAL   answer: {"SerialNumber"}
 type Operator struct {

@@ -16,7 +16,7 @@ import (
 type ServiceRoles interface {
 	// AssumeRole gives a service credentials of a role that trusts it. Denied where the role's trust policy does not.
 	AssumeRole(ctx context.Context, in ServiceRequest) (ServiceCredentials, error)
-	// InstanceProfile finds an instance profile by name, or the first one that holds a role. Where a role is asked for that is in no
+	// The account is the installation's first where none is named. InstanceProfile finds an instance profile by name, or the first one that holds a role. Where a role is asked for that is in no
 	// profile, the members of the profile are empty.
 	InstanceProfile(ctx context.Context, account, name, role string) (InstanceProfile, error)
 }
@@ -95,8 +95,8 @@ func (s *Server) instanceProfile(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, r, err)
 		return
 	}
-	if account == "" || (name == "") == (role == "") {
-		s.fail(w, r, fault.New(fault.Invalid, "Give account, and either name or role."))
+	if (name == "") == (role == "") {
+		s.fail(w, r, fault.New(fault.Invalid, "Give either name or role."))
 		return
 	}
 	p, err := s.cfg.Operator.ServiceRoles.InstanceProfile(r.Context(), account, name, role)
