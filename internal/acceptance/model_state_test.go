@@ -25,7 +25,7 @@ import (
 // step, is what the model says. Names are few and differ in case, so that operations meet what is there, what was there and what never was.
 func TestModel(t *testing.T) {
 	c, srv := newCloud(t)
-	for name, value := range map[string]int{"rapid.checks": long(12, 40), "rapid.steps": 60} {
+	for name, value := range map[string]int{"rapid.checks": long(12, 10), "rapid.steps": 60} {
 		f := flag.Lookup(name)
 		before := f.Value.String()
 		if err := f.Value.Set(strconv.Itoa(value)); err != nil {

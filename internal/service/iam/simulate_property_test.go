@@ -32,7 +32,7 @@ import (
 // rounds is how often a property with rapid's hundred cases is checked.
 func rounds() int {
 	if testenv.Long() {
-		return 40
+		return 15
 	}
 	return 2
 }
