@@ -1,6 +1,7 @@
 // Command ostiary is Ostiary's one binary: flags and wiring, no logic.
 //
 //	ostiary serve [flags]            the server; see ostiary serve -h
+//	ostiary credentials assume-role  credentials of a role for the credential_process setting of SDKs
 //	ostiary imds [flags]             credentials of a role for programs on this machine, as on EC2 and ECS
 //	ostiary policy eval [flags]      a decision, and how it came about; or decisions for JSON lines on standard input
 //	ostiary policy test DIR|FILE…    policy cases, for people and for CI
@@ -50,6 +51,7 @@ type command struct {
 // commands are all subcommands, in the order of the help.
 var commands = []command{
 	{"serve", "run the server", serveUsage, serve},
+	{"credentials assume-role", "print credentials of a role, for credential_process", assumeUsage, assumeRole},
 	{"imds", "serve credentials of a role to programs on this machine", imdsUsage, serveMetadata},
 	{"policy eval", "decide a request under given policies, and explain", policyEvalUsage, policyEval},
 	{"policy test", "run policy cases", policyTestUsage, policyTest},
@@ -108,7 +110,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 func help(w io.Writer) {
 	fmt.Fprint(w, "Ostiary is AWS Identity and Access Management that you run yourself.\n\nCommands:\n\n")
 	for _, c := range commands {
-		fmt.Fprintf(w, "  ostiary %-14s %s\n", c.name, c.brief)
+		fmt.Fprintf(w, "  ostiary %-24s %s\n", c.name, c.brief)
 	}
 	fmt.Fprint(w, "\nostiary COMMAND -h says more about one.\n")
 }
