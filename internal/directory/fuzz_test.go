@@ -2,6 +2,7 @@ package directory_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
@@ -75,6 +76,7 @@ func FuzzPolicyARN(f *testing.F) {
 		"arn:aws:iam::111111111111:policy//P", "arn:aws:iam::111111111111:policy/", "arn:aws:iam::aws:policy/", "arn:aws:iam::aws:policy:policy/P"} {
 		f.Add(arn)
 	}
+	f.Add(policyARN(strings.Repeat("\xf0", 2000)))
 	f.Fuzz(func(t *testing.T, arn string) {
 		w.t = t
 		err := w.try(func(tx *directory.Tx) error {

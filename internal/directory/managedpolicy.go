@@ -225,7 +225,7 @@ func (tx *Tx) policyByARN(account, arn string) (*managed, error) {
 		}
 		return nil, nil
 	}
-	if owner != account {
+	if owner != account || len(name) > maxPolicyName { // a name that nothing can have need not fit into a key
 		return nil, nil
 	}
 	ref, err := tx.named(account, entity.KindPolicy, name)
