@@ -20,7 +20,7 @@ var accountRows = map[string]gate.Row{
 }
 
 // onEverything is the check of an action without resource types: policies must name *.
-func onEverything(action string) func(*gate.Call) ([]authorizer.Check, error) {
+func onEverything(action string) checks {
 	return func(*gate.Call) ([]authorizer.Check, error) {
 		return []authorizer.Check{{Action: action, Resource: "*"}}, nil
 	}

@@ -36,17 +36,13 @@ var attachmentRows = map[string]gate.Row{
 		return attachChecks(c, roleCheck(c, "iam:DetachRolePolicy", in.RoleName), in.PolicyArn)
 	})},
 	"ListAttachedUserPolicies": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: gate.Checks(func(c *gate.Call, in *shape.ListAttachedUserPoliciesRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:ListAttachedUserPolicies", in.UserName)}
-		})},
+		Checks: on(userCheck, "iam:ListAttachedUserPolicies", func(in *shape.ListAttachedUserPoliciesRequest) string { return in.UserName })},
 	"ListAttachedGroupPolicies": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: gate.Checks(func(c *gate.Call, in *shape.ListAttachedGroupPoliciesRequest) []authorizer.Check {
-			return []authorizer.Check{groupCheck(c, "iam:ListAttachedGroupPolicies", in.GroupName)}
-		})},
+		Checks: on(groupCheck, "iam:ListAttachedGroupPolicies", func(in *shape.ListAttachedGroupPoliciesRequest) string { return in.GroupName })},
 	"ListAttachedRolePolicies": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onRole("iam:ListAttachedRolePolicies", func(in *shape.ListAttachedRolePoliciesRequest) string { return in.RoleName })},
+		Checks: on(roleCheck, "iam:ListAttachedRolePolicies", func(in *shape.ListAttachedRolePoliciesRequest) string { return in.RoleName })},
 	"ListEntitiesForPolicy": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onPolicy("iam:ListEntitiesForPolicy", func(in *shape.ListEntitiesForPolicyRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:ListEntitiesForPolicy", func(in *shape.ListEntitiesForPolicyRequest) string { return in.PolicyArn })},
 }
 
 // attachChecks asks whether the caller may attach that policy to, or detach it from, an entity: the resource is the entity,

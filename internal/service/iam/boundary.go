@@ -31,7 +31,8 @@ var boundaryRows = map[string]gate.Row{
 			return []authorizer.Check{check}
 		})},
 	"DeleteRolePermissionsBoundary": {Decides: gate.ByPolicy,
-		Checks: onBounded("iam:DeleteRolePermissionsBoundary", func(in *shape.DeleteRolePermissionsBoundaryRequest) string { return in.RoleName })},
+		Checks: on(boundedRoleCheck, "iam:DeleteRolePermissionsBoundary",
+			func(in *shape.DeleteRolePermissionsBoundaryRequest) string { return in.RoleName })},
 }
 
 // boundaryKey is the condition key iam:PermissionsBoundary with that ARN; absent where there is no boundary.

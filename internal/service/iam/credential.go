@@ -6,13 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
@@ -24,13 +22,6 @@ func userOwner(c *gate.Call, name *string) (directory.Target, error) {
 		return directory.Target{}, fault.New(fault.Invalid, "Must specify userName when calling with non-User credentials")
 	}
 	return owner(c, name)
-}
-
-// onUser asks for one action on the user that the input names.
-func onUser[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{userCheck(c, action, name(in))}
-	})
 }
 
 // ownedBy is the list of items of a user or a root user who must exist, and the name that answers show for it: none for the

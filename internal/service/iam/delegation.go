@@ -18,7 +18,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
 )
@@ -39,17 +38,23 @@ var delegationRows = map[string]gate.Row{
 			return []authorizer.Check{check}
 		})},
 	"AssociateDelegationRequest": {Decides: gate.ByPolicy,
-		Checks: onDelegation("iam:AssociateDelegationRequest", func(in *shape.AssociateDelegationRequestRequest) string { return in.DelegationRequestId })},
+		Checks: on(delegationCheck, "iam:AssociateDelegationRequest",
+			func(in *shape.AssociateDelegationRequestRequest) string { return in.DelegationRequestId })},
 	"GetDelegationRequest": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onDelegation("iam:GetDelegationRequest", func(in *shape.GetDelegationRequestRequest) string { return in.DelegationRequestId })},
+		Checks: on(delegationCheck, "iam:GetDelegationRequest",
+			func(in *shape.GetDelegationRequestRequest) string { return in.DelegationRequestId })},
 	"UpdateDelegationRequest": {Decides: gate.ByPolicy,
-		Checks: onDelegation("iam:UpdateDelegationRequest", func(in *shape.UpdateDelegationRequestRequest) string { return in.DelegationRequestId })},
+		Checks: on(delegationCheck, "iam:UpdateDelegationRequest",
+			func(in *shape.UpdateDelegationRequestRequest) string { return in.DelegationRequestId })},
 	"AcceptDelegationRequest": {Decides: gate.ByPolicy,
-		Checks: onDelegation("iam:AcceptDelegationRequest", func(in *shape.AcceptDelegationRequestRequest) string { return in.DelegationRequestId })},
+		Checks: on(delegationCheck, "iam:AcceptDelegationRequest",
+			func(in *shape.AcceptDelegationRequestRequest) string { return in.DelegationRequestId })},
 	"RejectDelegationRequest": {Decides: gate.ByPolicy,
-		Checks: onDelegation("iam:RejectDelegationRequest", func(in *shape.RejectDelegationRequestRequest) string { return in.DelegationRequestId })},
+		Checks: on(delegationCheck, "iam:RejectDelegationRequest",
+			func(in *shape.RejectDelegationRequestRequest) string { return in.DelegationRequestId })},
 	"SendDelegationToken": {Decides: gate.ByPolicy,
-		Checks: onDelegation("iam:SendDelegationToken", func(in *shape.SendDelegationTokenRequest) string { return in.DelegationRequestId })},
+		Checks: on(delegationCheck, "iam:SendDelegationToken",
+			func(in *shape.SendDelegationTokenRequest) string { return in.DelegationRequestId })},
 	"ListDelegationRequests": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(_ *gate.Call, in *shape.ListDelegationRequestsRequest) []authorizer.Check {
 			check := authorizer.Check{Action: "iam:ListDelegationRequests", Resource: "*"}
@@ -65,12 +70,6 @@ var delegationRows = map[string]gate.Row{
 		}
 		return []authorizer.Check{delegationCheck(c, "iam:GetHumanReadableSummary", id)}, nil
 	}},
-}
-
-func onDelegation[T wire.Input](action string, id func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{delegationCheck(c, action, id(in))}
-	})
 }
 
 // ownersActions are what an owner may do without a policy that says so.

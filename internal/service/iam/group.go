@@ -21,31 +21,21 @@ var groupRows = map[string]gate.Row{
 		func(c *gate.Call, in *shape.CreateGroupRequest) []authorizer.Check {
 			return []authorizer.Check{{Action: "iam:CreateGroup", Resource: entity.GroupARN(c.Account(), deref(in.Path, "/"), in.GroupName)}}
 		})},
-	"GetGroup": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.GetGroupRequest) []authorizer.Check {
-			return []authorizer.Check{groupCheck(c, "iam:GetGroup", in.GroupName)}
-		})},
+	"GetGroup": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(groupCheck, "iam:GetGroup", func(in *shape.GetGroupRequest) string { return in.GroupName })},
 	"ListGroups": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.ListGroupsRequest) []authorizer.Check {
 			return []authorizer.Check{{Action: "iam:ListGroups", Resource: entity.GroupARN(c.Account(), prefix(in.PathPrefix), "")}}
 		})},
 	"UpdateGroup": {Decides: gate.ByPolicy, Checks: gate.Checks(updateGroupChecks)},
-	"DeleteGroup": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.DeleteGroupRequest) []authorizer.Check {
-			return []authorizer.Check{groupCheck(c, "iam:DeleteGroup", in.GroupName)}
-		})},
-	"AddUserToGroup": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.AddUserToGroupRequest) []authorizer.Check {
-			return []authorizer.Check{groupCheck(c, "iam:AddUserToGroup", in.GroupName)}
-		})},
-	"RemoveUserFromGroup": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.RemoveUserFromGroupRequest) []authorizer.Check {
-			return []authorizer.Check{groupCheck(c, "iam:RemoveUserFromGroup", in.GroupName)}
-		})},
-	"ListGroupsForUser": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.ListGroupsForUserRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:ListGroupsForUser", in.UserName)}
-		})},
+	"DeleteGroup": {Decides: gate.ByPolicy,
+		Checks: on(groupCheck, "iam:DeleteGroup", func(in *shape.DeleteGroupRequest) string { return in.GroupName })},
+	"AddUserToGroup": {Decides: gate.ByPolicy,
+		Checks: on(groupCheck, "iam:AddUserToGroup", func(in *shape.AddUserToGroupRequest) string { return in.GroupName })},
+	"RemoveUserFromGroup": {Decides: gate.ByPolicy,
+		Checks: on(groupCheck, "iam:RemoveUserFromGroup", func(in *shape.RemoveUserFromGroupRequest) string { return in.GroupName })},
+	"ListGroupsForUser": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(userCheck, "iam:ListGroupsForUser", func(in *shape.ListGroupsForUserRequest) string { return in.UserName })},
 }
 
 // updateGroupChecks: as updateUserChecks (UpdateGroup, API Reference).

@@ -21,24 +21,18 @@ var inlineRows = map[string]gate.Row{
 	"DeleteUserPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteUserPolicyRequest) []authorizer.Check {
 		return []authorizer.Check{withBoundary(c, userCheck(c, "iam:DeleteUserPolicy", in.UserName))}
 	})},
-	"GetUserPolicy": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.GetUserPolicyRequest) []authorizer.Check {
-		return []authorizer.Check{userCheck(c, "iam:GetUserPolicy", in.UserName)}
-	})},
-	"ListUserPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.ListUserPoliciesRequest) []authorizer.Check {
-		return []authorizer.Check{userCheck(c, "iam:ListUserPolicies", in.UserName)}
-	})},
-	"PutGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutGroupPolicyRequest) []authorizer.Check {
-		return []authorizer.Check{groupCheck(c, "iam:PutGroupPolicy", in.GroupName)}
-	})},
-	"DeleteGroupPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.DeleteGroupPolicyRequest) []authorizer.Check {
-		return []authorizer.Check{groupCheck(c, "iam:DeleteGroupPolicy", in.GroupName)}
-	})},
-	"GetGroupPolicy": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.GetGroupPolicyRequest) []authorizer.Check {
-		return []authorizer.Check{groupCheck(c, "iam:GetGroupPolicy", in.GroupName)}
-	})},
-	"ListGroupPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(func(c *gate.Call, in *shape.ListGroupPoliciesRequest) []authorizer.Check {
-		return []authorizer.Check{groupCheck(c, "iam:ListGroupPolicies", in.GroupName)}
-	})},
+	"GetUserPolicy": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(userCheck, "iam:GetUserPolicy", func(in *shape.GetUserPolicyRequest) string { return in.UserName })},
+	"ListUserPolicies": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(userCheck, "iam:ListUserPolicies", func(in *shape.ListUserPoliciesRequest) string { return in.UserName })},
+	"PutGroupPolicy": {Decides: gate.ByPolicy,
+		Checks: on(groupCheck, "iam:PutGroupPolicy", func(in *shape.PutGroupPolicyRequest) string { return in.GroupName })},
+	"DeleteGroupPolicy": {Decides: gate.ByPolicy,
+		Checks: on(groupCheck, "iam:DeleteGroupPolicy", func(in *shape.DeleteGroupPolicyRequest) string { return in.GroupName })},
+	"GetGroupPolicy": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(groupCheck, "iam:GetGroupPolicy", func(in *shape.GetGroupPolicyRequest) string { return in.GroupName })},
+	"ListGroupPolicies": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(groupCheck, "iam:ListGroupPolicies", func(in *shape.ListGroupPoliciesRequest) string { return in.GroupName })},
 	"PutRolePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.PutRolePolicyRequest) []authorizer.Check {
 		return []authorizer.Check{withBoundary(c, roleCheck(c, "iam:PutRolePolicy", in.RoleName))}
 	})},
@@ -46,9 +40,9 @@ var inlineRows = map[string]gate.Row{
 		return []authorizer.Check{withBoundary(c, roleCheck(c, "iam:DeleteRolePolicy", in.RoleName))}
 	})},
 	"GetRolePolicy": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onRole("iam:GetRolePolicy", func(in *shape.GetRolePolicyRequest) string { return in.RoleName })},
+		Checks: on(roleCheck, "iam:GetRolePolicy", func(in *shape.GetRolePolicyRequest) string { return in.RoleName })},
 	"ListRolePolicies": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onRole("iam:ListRolePolicies", func(in *shape.ListRolePoliciesRequest) string { return in.RoleName })},
+		Checks: on(roleCheck, "iam:ListRolePolicies", func(in *shape.ListRolePoliciesRequest) string { return in.RoleName })},
 }
 
 // PutUserPolicy embeds a policy in a user, or replaces the one of that name.

@@ -11,7 +11,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
@@ -19,37 +18,38 @@ import (
 var instanceProfileRows = map[string]gate.Row{
 	"CreateInstanceProfile": {Decides: gate.ByPolicy, Checks: gate.Checks(createInstanceProfileChecks)},
 	"GetInstanceProfile": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onInstanceProfile("iam:GetInstanceProfile", func(in *shape.GetInstanceProfileRequest) string { return in.InstanceProfileName })},
+		Checks: on(instanceProfileCheck, "iam:GetInstanceProfile",
+			func(in *shape.GetInstanceProfileRequest) string { return in.InstanceProfileName })},
 	"ListInstanceProfiles": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.ListInstanceProfilesRequest) []authorizer.Check {
 			return []authorizer.Check{{Action: "iam:ListInstanceProfiles", Resource: entity.InstanceProfileARN(c.Account(), orRoot(in.PathPrefix), "")}}
 		})},
 	"ListInstanceProfilesForRole": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onRole("iam:ListInstanceProfilesForRole", func(in *shape.ListInstanceProfilesForRoleRequest) string { return in.RoleName })},
+		Checks: on(roleCheck, "iam:ListInstanceProfilesForRole",
+			func(in *shape.ListInstanceProfilesForRoleRequest) string { return in.RoleName })},
 	"AddRoleToInstanceProfile": {Decides: gate.ByPolicy, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.AddRoleToInstanceProfileRequest) []authorizer.Check {
 			return []authorizer.Check{
 				instanceProfileCheck(c, "iam:AddRoleToInstanceProfile", in.InstanceProfileName), passRoleCheck(c, in.RoleName, "ec2.amazonaws.com"),
 			}
 		})},
-	"RemoveRoleFromInstanceProfile": {Decides: gate.ByPolicy, Checks: onInstanceProfile("iam:RemoveRoleFromInstanceProfile",
-		func(in *shape.RemoveRoleFromInstanceProfileRequest) string { return in.InstanceProfileName })},
+	"RemoveRoleFromInstanceProfile": {Decides: gate.ByPolicy,
+		Checks: on(instanceProfileCheck, "iam:RemoveRoleFromInstanceProfile",
+			func(in *shape.RemoveRoleFromInstanceProfileRequest) string { return in.InstanceProfileName })},
 	"DeleteInstanceProfile": {Decides: gate.ByPolicy,
-		Checks: onInstanceProfile("iam:DeleteInstanceProfile", func(in *shape.DeleteInstanceProfileRequest) string { return in.InstanceProfileName })},
-	"TagInstanceProfile": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.TagInstanceProfileRequest) []authorizer.Check {
-			check := instanceProfileCheck(c, "iam:TagInstanceProfile", in.InstanceProfileName)
-			check.RequestTags = entityTags(in.Tags)
-			return []authorizer.Check{check}
+		Checks: on(instanceProfileCheck, "iam:DeleteInstanceProfile",
+			func(in *shape.DeleteInstanceProfileRequest) string { return in.InstanceProfileName })},
+	"TagInstanceProfile": {Decides: gate.ByPolicy,
+		Checks: tagging(instanceProfileCheck, "iam:TagInstanceProfile", func(in *shape.TagInstanceProfileRequest) (string, []shape.Tag) {
+			return in.InstanceProfileName, in.Tags
 		})},
-	"UntagInstanceProfile": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UntagInstanceProfileRequest) []authorizer.Check {
-			check := instanceProfileCheck(c, "iam:UntagInstanceProfile", in.InstanceProfileName)
-			check.RequestTagKeys = in.TagKeys
-			return []authorizer.Check{check}
+	"UntagInstanceProfile": {Decides: gate.ByPolicy,
+		Checks: untagging(instanceProfileCheck, "iam:UntagInstanceProfile", func(in *shape.UntagInstanceProfileRequest) (string, []string) {
+			return in.InstanceProfileName, in.TagKeys
 		})},
-	"ListInstanceProfileTags": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onInstanceProfile("iam:ListInstanceProfileTags",
-		func(in *shape.ListInstanceProfileTagsRequest) string { return in.InstanceProfileName })},
+	"ListInstanceProfileTags": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(instanceProfileCheck, "iam:ListInstanceProfileTags",
+			func(in *shape.ListInstanceProfileTagsRequest) string { return in.InstanceProfileName })},
 }
 
 // instanceProfileCheck asks for one action on an instance profile, as userCheck does on a user.
@@ -61,13 +61,6 @@ func instanceProfileCheck(c *gate.Call, action, name string) authorizer.Check {
 		}
 	}
 	return authorizer.Check{Action: action, Resource: arn, Shown: "instance profile " + name}
-}
-
-// onInstanceProfile asks for one action on the instance profile that the input names.
-func onInstanceProfile[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{instanceProfileCheck(c, action, name(in))}
-	})
 }
 
 // passRoleCheck asks whether the caller may hand a role to a service (S2-119). iam:AssociatedResourceArn is not in the context:
@@ -84,10 +77,7 @@ func createInstanceProfileChecks(c *gate.Call, in *shape.CreateInstanceProfileRe
 		Action: "iam:CreateInstanceProfile", Resource: entity.InstanceProfileARN(c.Account(), orRoot(in.Path), in.InstanceProfileName),
 		RequestTags: entityTags(in.Tags),
 	}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{create}
-	}
-	return []authorizer.Check{create, {Action: "iam:TagInstanceProfile", Resource: create.Resource, RequestTags: create.RequestTags}}
+	return withTagging(create, "iam:TagInstanceProfile")
 }
 
 // CreateInstanceProfile makes an instance profile without a role.

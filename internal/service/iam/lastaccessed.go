@@ -19,17 +19,15 @@ import (
 
 // lastAccessedRows are the permission rows of the operations on last accessed details.
 var lastAccessedRows = map[string]gate.Row{
-	"GenerateServiceLastAccessedDetails": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.GenerateServiceLastAccessedDetailsRequest) []authorizer.Check {
-			return []authorizer.Check{arnCheck(c, "iam:GenerateServiceLastAccessedDetails", in.Arn)}
-		})},
+	"GenerateServiceLastAccessedDetails": {Decides: gate.ByPolicy,
+		Checks: on(arnCheck, "iam:GenerateServiceLastAccessedDetails",
+			func(in *shape.GenerateServiceLastAccessedDetailsRequest) string { return in.Arn })},
 	"GetServiceLastAccessedDetails": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onEverything("iam:GetServiceLastAccessedDetails")},
 	"GetServiceLastAccessedDetailsWithEntities": {Decides: gate.ByPolicy, ReadOnly: true,
 		Checks: onEverything("iam:GetServiceLastAccessedDetailsWithEntities")},
-	"ListPoliciesGrantingServiceAccess": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.ListPoliciesGrantingServiceAccessRequest) []authorizer.Check {
-			return []authorizer.Check{arnCheck(c, "iam:ListPoliciesGrantingServiceAccess", in.Arn)}
-		})},
+	"ListPoliciesGrantingServiceAccess": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(arnCheck, "iam:ListPoliciesGrantingServiceAccess",
+			func(in *shape.ListPoliciesGrantingServiceAccessRequest) string { return in.Arn })},
 }
 
 // arnCheck asks for an action on what the caller named by ARN. What is another account's is that account's, as with policyCheck.

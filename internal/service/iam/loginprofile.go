@@ -25,10 +25,8 @@ var loginProfileRows = map[string]gate.Row{
 	"GetLoginProfile": {Decides: gate.ByPolicy, ReadOnly: true, Checks: func(c *gate.Call) ([]authorizer.Check, error) {
 		return profileChecks(c, "iam:GetLoginProfile", gate.Input[*shape.GetLoginProfileRequest](c).UserName)
 	}},
-	"UpdateLoginProfile": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UpdateLoginProfileRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:UpdateLoginProfile", in.UserName)}
-		})},
+	"UpdateLoginProfile": {Decides: gate.ByPolicy,
+		Checks: on(userCheck, "iam:UpdateLoginProfile", func(in *shape.UpdateLoginProfileRequest) string { return in.UserName })},
 	"DeleteLoginProfile": {Decides: gate.ByPolicy, Checks: func(c *gate.Call) ([]authorizer.Check, error) {
 		return profileChecks(c, "iam:DeleteLoginProfile", gate.Input[*shape.DeleteLoginProfileRequest](c).UserName)
 	}},

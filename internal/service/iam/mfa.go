@@ -13,7 +13,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
 )
@@ -24,15 +23,11 @@ import (
 var mfaRows = map[string]gate.Row{
 	"CreateVirtualMFADevice": {Decides: gate.ByPolicy, Checks: gate.Checks(createMFADeviceChecks)},
 	"DeleteVirtualMFADevice": {Decides: gate.ByPolicy,
-		Checks: onDevice("iam:DeleteVirtualMFADevice", func(in *shape.DeleteVirtualMFADeviceRequest) string { return in.SerialNumber })},
-	"EnableMFADevice": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.EnableMFADeviceRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:EnableMFADevice", in.UserName)}
-		})},
-	"ResyncMFADevice": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.ResyncMFADeviceRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:ResyncMFADevice", in.UserName)}
-		})},
+		Checks: on(deviceCheck, "iam:DeleteVirtualMFADevice", func(in *shape.DeleteVirtualMFADeviceRequest) string { return in.SerialNumber })},
+	"EnableMFADevice": {Decides: gate.ByPolicy,
+		Checks: on(userCheck, "iam:EnableMFADevice", func(in *shape.EnableMFADeviceRequest) string { return in.UserName })},
+	"ResyncMFADevice": {Decides: gate.ByPolicy,
+		Checks: on(userCheck, "iam:ResyncMFADevice", func(in *shape.ResyncMFADeviceRequest) string { return in.UserName })},
 	"DeactivateMFADevice": {Decides: gate.ByPolicy, Checks: func(c *gate.Call) ([]authorizer.Check, error) {
 		name := gate.Input[*shape.DeactivateMFADeviceRequest](c).UserName
 		if err := notRoots(c, name); err != nil {
@@ -47,18 +42,14 @@ var mfaRows = map[string]gate.Row{
 		return ownerChecks(c, "iam:ListMFADevices", gate.Input[*shape.ListMFADevicesRequest](c).UserName)
 	}},
 	"ListVirtualMFADevices": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onEverything("iam:ListVirtualMFADevices")},
-	"TagMFADevice": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.TagMFADeviceRequest) []authorizer.Check {
-		check := deviceCheck(c, "iam:TagMFADevice", in.SerialNumber)
-		check.RequestTags = entityTags(in.Tags)
-		return []authorizer.Check{check}
-	})},
-	"UntagMFADevice": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.UntagMFADeviceRequest) []authorizer.Check {
-		check := deviceCheck(c, "iam:UntagMFADevice", in.SerialNumber)
-		check.RequestTagKeys = in.TagKeys
-		return []authorizer.Check{check}
-	})},
+	"TagMFADevice": {Decides: gate.ByPolicy,
+		Checks: tagging(deviceCheck, "iam:TagMFADevice",
+			func(in *shape.TagMFADeviceRequest) (string, []shape.Tag) { return in.SerialNumber, in.Tags })},
+	"UntagMFADevice": {Decides: gate.ByPolicy,
+		Checks: untagging(deviceCheck, "iam:UntagMFADevice",
+			func(in *shape.UntagMFADeviceRequest) (string, []string) { return in.SerialNumber, in.TagKeys })},
 	"ListMFADeviceTags": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onDevice("iam:ListMFADeviceTags", func(in *shape.ListMFADeviceTagsRequest) string { return in.SerialNumber })},
+		Checks: on(deviceCheck, "iam:ListMFADeviceTags", func(in *shape.ListMFADeviceTagsRequest) string { return in.SerialNumber })},
 }
 
 // deviceCheck asks for one action on a device. A serial number that is no device's ARN names one that the account could have; one
@@ -76,23 +67,13 @@ func deviceCheck(c *gate.Call, action, serial string) authorizer.Check {
 	return check
 }
 
-// onDevice asks for one action on the device that the input names.
-func onDevice[T wire.Input](action string, serial func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{deviceCheck(c, action, serial(in))}
-	})
-}
-
 // createMFADeviceChecks: making a device with tags needs iam:TagMFADevice on it too ("Tag IAM resources").
 func createMFADeviceChecks(c *gate.Call, in *shape.CreateVirtualMFADeviceRequest) []authorizer.Check {
 	create := authorizer.Check{
 		Action: "iam:CreateVirtualMFADevice", Resource: entity.MFADeviceARN(c.Account(), orRoot(in.Path), in.VirtualMFADeviceName),
 		RequestTags: entityTags(in.Tags),
 	}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{create}
-	}
-	return []authorizer.Check{create, {Action: "iam:TagMFADevice", Resource: create.Resource, RequestTags: create.RequestTags}}
+	return withTagging(create, "iam:TagMFADevice")
 }
 
 // notRoots refuses to let the root user's own devices be changed through the API: that is done while signed in to the console

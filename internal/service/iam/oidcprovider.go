@@ -10,46 +10,45 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
 // oidcRows are the permission rows of the operations on OpenID Connect providers.
 var oidcRows = map[string]gate.Row{
 	"CreateOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(createOIDCChecks)},
-	"GetOpenIDConnectProvider": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onOIDCProvider("iam:GetOpenIDConnectProvider",
+	"GetOpenIDConnectProvider": {Decides: gate.ByPolicy, ReadOnly: true, Checks: on(oidcCheck, "iam:GetOpenIDConnectProvider",
 		func(in *shape.GetOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderArn })},
 	// AWS's denials name all providers of the account, where the reference has no resource.
 	"ListOpenIDConnectProviders": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(c *gate.Call, _ *shape.ListOpenIDConnectProvidersRequest) []authorizer.Check {
 			return []authorizer.Check{{Action: "iam:ListOpenIDConnectProviders", Resource: entity.OIDCProviderARN(c.Account(), "*")}}
 		})},
-	"DeleteOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:DeleteOpenIDConnectProvider",
+	"DeleteOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: on(oidcCheck, "iam:DeleteOpenIDConnectProvider",
 		func(in *shape.DeleteOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderArn })},
-	"AddClientIDToOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:AddClientIDToOpenIDConnectProvider",
-		func(in *shape.AddClientIDToOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderArn })},
-	"RemoveClientIDFromOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:RemoveClientIDFromOpenIDConnectProvider",
-		func(in *shape.RemoveClientIDFromOpenIDConnectProviderRequest) string {
-			return in.OpenIDConnectProviderArn
+	"AddClientIDToOpenIDConnectProvider": {Decides: gate.ByPolicy,
+		Checks: on(oidcCheck, "iam:AddClientIDToOpenIDConnectProvider",
+			func(in *shape.AddClientIDToOpenIDConnectProviderRequest) string { return in.OpenIDConnectProviderArn })},
+	"RemoveClientIDFromOpenIDConnectProvider": {Decides: gate.ByPolicy,
+		Checks: on(oidcCheck, "iam:RemoveClientIDFromOpenIDConnectProvider",
+			func(in *shape.RemoveClientIDFromOpenIDConnectProviderRequest) string {
+				return in.OpenIDConnectProviderArn
+			})},
+	"UpdateOpenIDConnectProviderThumbprint": {Decides: gate.ByPolicy,
+		Checks: on(oidcCheck, "iam:UpdateOpenIDConnectProviderThumbprint",
+			func(in *shape.UpdateOpenIDConnectProviderThumbprintRequest) string {
+				return in.OpenIDConnectProviderArn
+			})},
+	"TagOpenIDConnectProvider": {Decides: gate.ByPolicy,
+		Checks: tagging(oidcCheck, "iam:TagOpenIDConnectProvider", func(in *shape.TagOpenIDConnectProviderRequest) (string, []shape.Tag) {
+			return in.OpenIDConnectProviderArn, in.Tags
 		})},
-	"UpdateOpenIDConnectProviderThumbprint": {Decides: gate.ByPolicy, Checks: onOIDCProvider("iam:UpdateOpenIDConnectProviderThumbprint",
-		func(in *shape.UpdateOpenIDConnectProviderThumbprintRequest) string {
-			return in.OpenIDConnectProviderArn
+	"UntagOpenIDConnectProvider": {Decides: gate.ByPolicy,
+		Checks: untagging(oidcCheck, "iam:UntagOpenIDConnectProvider", func(in *shape.UntagOpenIDConnectProviderRequest) (string, []string) {
+			return in.OpenIDConnectProviderArn, in.TagKeys
 		})},
-	"TagOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.TagOpenIDConnectProviderRequest) []authorizer.Check {
-			check := oidcCheck(c, "iam:TagOpenIDConnectProvider", in.OpenIDConnectProviderArn)
-			check.RequestTags = entityTags(in.Tags)
-			return []authorizer.Check{check}
-		})},
-	"UntagOpenIDConnectProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UntagOpenIDConnectProviderRequest) []authorizer.Check {
-			check := oidcCheck(c, "iam:UntagOpenIDConnectProvider", in.OpenIDConnectProviderArn)
-			check.RequestTagKeys = in.TagKeys
-			return []authorizer.Check{check}
-		})},
-	"ListOpenIDConnectProviderTags": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onOIDCProvider("iam:ListOpenIDConnectProviderTags",
-		func(in *shape.ListOpenIDConnectProviderTagsRequest) string { return in.OpenIDConnectProviderArn })},
+	"ListOpenIDConnectProviderTags": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(oidcCheck, "iam:ListOpenIDConnectProviderTags",
+			func(in *shape.ListOpenIDConnectProviderTagsRequest) string { return in.OpenIDConnectProviderArn })},
 }
 
 // oidcCheck asks for an action on the provider with that ARN. One of another account is that account's, as with policies.
@@ -61,19 +60,11 @@ func oidcCheck(c *gate.Call, action, arn string) authorizer.Check {
 	return check
 }
 
-// onOIDCProvider asks for one action on the provider that the input names.
-func onOIDCProvider[T wire.Input](action string, arn func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check { return []authorizer.Check{oidcCheck(c, action, arn(in))} })
-}
-
 // createOIDCChecks: making a provider with tags needs iam:TagOpenIDConnectProvider on it too ("Tag IAM resources").
 func createOIDCChecks(c *gate.Call, in *shape.CreateOpenIDConnectProviderRequest) []authorizer.Check {
 	create := authorizer.Check{Action: "iam:CreateOpenIDConnectProvider", Resource: entity.OIDCProviderARN(c.Account(), withoutScheme(in.Url)),
 		RequestTags: entityTags(in.Tags)}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{create}
-	}
-	return []authorizer.Check{create, {Action: "iam:TagOpenIDConnectProvider", Resource: create.Resource, RequestTags: create.RequestTags}}
+	return withTagging(create, "iam:TagOpenIDConnectProvider")
 }
 
 // withoutScheme is a provider's URL as it stands in its ARN.

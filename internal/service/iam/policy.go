@@ -11,7 +11,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
@@ -19,43 +18,31 @@ import (
 var policyRows = map[string]gate.Row{
 	"CreatePolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(createPolicyChecks)},
 	"GetPolicy": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onPolicy("iam:GetPolicy", func(in *shape.GetPolicyRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:GetPolicy", func(in *shape.GetPolicyRequest) string { return in.PolicyArn })},
 	"ListPolicies": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(_ *gate.Call, in *shape.ListPoliciesRequest) []authorizer.Check {
 			return []authorizer.Check{{Action: "iam:ListPolicies", Resource: "*", Shown: "policy path " + orRoot(in.PathPrefix)}}
 		})},
 	"GetAccountAuthorizationDetails": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onEverything("iam:GetAccountAuthorizationDetails")},
 	"DeletePolicy": {Decides: gate.ByPolicy,
-		Checks: onPolicy("iam:DeletePolicy", func(in *shape.DeletePolicyRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:DeletePolicy", func(in *shape.DeletePolicyRequest) string { return in.PolicyArn })},
 	"CreatePolicyVersion": {Decides: gate.ByPolicy,
-		Checks: onPolicy("iam:CreatePolicyVersion", func(in *shape.CreatePolicyVersionRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:CreatePolicyVersion", func(in *shape.CreatePolicyVersionRequest) string { return in.PolicyArn })},
 	"GetPolicyVersion": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onPolicy("iam:GetPolicyVersion", func(in *shape.GetPolicyVersionRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:GetPolicyVersion", func(in *shape.GetPolicyVersionRequest) string { return in.PolicyArn })},
 	"ListPolicyVersions": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onPolicy("iam:ListPolicyVersions", func(in *shape.ListPolicyVersionsRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:ListPolicyVersions", func(in *shape.ListPolicyVersionsRequest) string { return in.PolicyArn })},
 	"DeletePolicyVersion": {Decides: gate.ByPolicy,
-		Checks: onPolicy("iam:DeletePolicyVersion", func(in *shape.DeletePolicyVersionRequest) string { return in.PolicyArn })},
+		Checks: on(policyCheck, "iam:DeletePolicyVersion", func(in *shape.DeletePolicyVersionRequest) string { return in.PolicyArn })},
 	"SetDefaultPolicyVersion": {Decides: gate.ByPolicy,
-		Checks: onPolicy("iam:SetDefaultPolicyVersion", func(in *shape.SetDefaultPolicyVersionRequest) string { return in.PolicyArn })},
-	"TagPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.TagPolicyRequest) []authorizer.Check {
-		check := policyCheck(c, "iam:TagPolicy", in.PolicyArn)
-		check.RequestTags = entityTags(in.Tags)
-		return []authorizer.Check{check}
-	})},
-	"UntagPolicy": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.UntagPolicyRequest) []authorizer.Check {
-		check := policyCheck(c, "iam:UntagPolicy", in.PolicyArn)
-		check.RequestTagKeys = in.TagKeys
-		return []authorizer.Check{check}
-	})},
+		Checks: on(policyCheck, "iam:SetDefaultPolicyVersion", func(in *shape.SetDefaultPolicyVersionRequest) string { return in.PolicyArn })},
+	"TagPolicy": {Decides: gate.ByPolicy,
+		Checks: tagging(policyCheck, "iam:TagPolicy", func(in *shape.TagPolicyRequest) (string, []shape.Tag) { return in.PolicyArn, in.Tags })},
+	"UntagPolicy": {Decides: gate.ByPolicy,
+		Checks: untagging(policyCheck, "iam:UntagPolicy",
+			func(in *shape.UntagPolicyRequest) (string, []string) { return in.PolicyArn, in.TagKeys })},
 	"ListPolicyTags": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onPolicy("iam:ListPolicyTags", func(in *shape.ListPolicyTagsRequest) string { return in.PolicyArn })},
-}
-
-// onPolicy asks for one action on the managed policy that the input names.
-func onPolicy[T wire.Input](action string, arn func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{policyCheck(c, action, arn(in))}
-	})
+		Checks: on(policyCheck, "iam:ListPolicyTags", func(in *shape.ListPolicyTagsRequest) string { return in.PolicyArn })},
 }
 
 // createPolicyChecks: making a policy with tags needs iam:TagPolicy on it too ("Tag IAM resources").

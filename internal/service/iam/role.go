@@ -12,39 +12,33 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
 // roleRows are the permission rows of the operations on roles.
 var roleRows = map[string]gate.Row{
 	"CreateRole": {Decides: gate.ByPolicy, Checks: gate.Checks(createRoleChecks)},
-	"GetRole":    {Decides: gate.ByPolicy, ReadOnly: true, Checks: onBounded("iam:GetRole", func(in *shape.GetRoleRequest) string { return in.RoleName })},
+	"GetRole": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(boundedRoleCheck, "iam:GetRole", func(in *shape.GetRoleRequest) string { return in.RoleName })},
 	// The resource of a list call is all entities under its path prefix.
 	"ListRoles": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.ListRolesRequest) []authorizer.Check {
 			return []authorizer.Check{{Action: "iam:ListRoles", Resource: entity.RoleARN(c.Account(), orRoot(in.PathPrefix), "")}}
 		})},
 	"UpdateRole": {Decides: gate.ByPolicy,
-		Checks: onBounded("iam:UpdateRole", func(in *shape.UpdateRoleRequest) string { return in.RoleName })},
+		Checks: on(boundedRoleCheck, "iam:UpdateRole", func(in *shape.UpdateRoleRequest) string { return in.RoleName })},
 	"UpdateRoleDescription": {Decides: gate.ByPolicy,
-		Checks: onBounded("iam:UpdateRoleDescription", func(in *shape.UpdateRoleDescriptionRequest) string { return in.RoleName })},
+		Checks: on(boundedRoleCheck, "iam:UpdateRoleDescription", func(in *shape.UpdateRoleDescriptionRequest) string { return in.RoleName })},
 	"DeleteRole": {Decides: gate.ByPolicy,
-		Checks: onBounded("iam:DeleteRole", func(in *shape.DeleteRoleRequest) string { return in.RoleName })},
+		Checks: on(boundedRoleCheck, "iam:DeleteRole", func(in *shape.DeleteRoleRequest) string { return in.RoleName })},
 	"UpdateAssumeRolePolicy": {Decides: gate.ByPolicy,
-		Checks: onBounded("iam:UpdateAssumeRolePolicy", func(in *shape.UpdateAssumeRolePolicyRequest) string { return in.RoleName })},
-	"TagRole": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.TagRoleRequest) []authorizer.Check {
-		check := roleCheck(c, "iam:TagRole", in.RoleName)
-		check.RequestTags = entityTags(in.Tags)
-		return []authorizer.Check{check}
-	})},
-	"UntagRole": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.UntagRoleRequest) []authorizer.Check {
-		check := roleCheck(c, "iam:UntagRole", in.RoleName)
-		check.RequestTagKeys = in.TagKeys
-		return []authorizer.Check{check}
-	})},
+		Checks: on(boundedRoleCheck, "iam:UpdateAssumeRolePolicy", func(in *shape.UpdateAssumeRolePolicyRequest) string { return in.RoleName })},
+	"TagRole": {Decides: gate.ByPolicy,
+		Checks: tagging(roleCheck, "iam:TagRole", func(in *shape.TagRoleRequest) (string, []shape.Tag) { return in.RoleName, in.Tags })},
+	"UntagRole": {Decides: gate.ByPolicy,
+		Checks: untagging(roleCheck, "iam:UntagRole", func(in *shape.UntagRoleRequest) (string, []string) { return in.RoleName, in.TagKeys })},
 	"ListRoleTags": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onRole("iam:ListRoleTags", func(in *shape.ListRoleTagsRequest) string { return in.RoleName })},
+		Checks: on(roleCheck, "iam:ListRoleTags", func(in *shape.ListRoleTagsRequest) string { return in.RoleName })},
 }
 
 // roleCheck asks for one action on a role, as userCheck does on a user.
@@ -52,18 +46,9 @@ func roleCheck(c *gate.Call, action, name string) authorizer.Check {
 	return authorizer.Check{Action: action, Resource: roleARN(c, name), Shown: "role " + name}
 }
 
-// onRole asks for one action on the role that the input names.
-func onRole[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{roleCheck(c, action, name(in))}
-	})
-}
-
-// onBounded asks as onRole, for the actions whose condition keys have the role's permissions boundary among them.
-func onBounded[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{withBoundary(c, roleCheck(c, action, name(in)))}
-	})
+// boundedRoleCheck asks as roleCheck, for the actions whose condition keys have the role's permissions boundary among them.
+func boundedRoleCheck(c *gate.Call, action, name string) authorizer.Check {
+	return withBoundary(c, roleCheck(c, action, name))
 }
 
 // createRoleChecks: making a role with tags needs iam:TagRole on it too ("Tag IAM resources").
@@ -72,10 +57,7 @@ func createRoleChecks(c *gate.Call, in *shape.CreateRoleRequest) []authorizer.Ch
 		Action: "iam:CreateRole", Resource: entity.RoleARN(c.Account(), orRoot(in.Path), in.RoleName),
 		Keys: boundaryKey(in.PermissionsBoundary), RequestTags: entityTags(in.Tags),
 	}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{create}
-	}
-	return []authorizer.Check{create, {Action: "iam:TagRole", Resource: create.Resource, RequestTags: create.RequestTags}}
+	return withTagging(create, "iam:TagRole")
 }
 
 // orRoot is a path that may be left out.

@@ -21,35 +21,21 @@ const metadataBody = 32 << 20
 // samlProviderRows are the permission rows of the operations on SAML providers.
 var samlProviderRows = map[string]gate.Row{
 	"CreateSAMLProvider": {Decides: gate.ByPolicy, Body: metadataBody, Checks: gate.Checks(createSAMLProviderChecks)},
-	"GetSAMLProvider": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.GetSAMLProviderRequest) []authorizer.Check {
-			return []authorizer.Check{samlCheck(c, "iam:GetSAMLProvider", in.SAMLProviderArn)}
-		})},
+	"GetSAMLProvider": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(samlCheck, "iam:GetSAMLProvider", func(in *shape.GetSAMLProviderRequest) string { return in.SAMLProviderArn })},
 	"ListSAMLProviders": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onEverything("iam:ListSAMLProviders")},
-	"UpdateSAMLProvider": {Decides: gate.ByPolicy, Body: metadataBody, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UpdateSAMLProviderRequest) []authorizer.Check {
-			return []authorizer.Check{samlCheck(c, "iam:UpdateSAMLProvider", in.SAMLProviderArn)}
-		})},
-	"DeleteSAMLProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.DeleteSAMLProviderRequest) []authorizer.Check {
-			return []authorizer.Check{samlCheck(c, "iam:DeleteSAMLProvider", in.SAMLProviderArn)}
-		})},
-	"TagSAMLProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.TagSAMLProviderRequest) []authorizer.Check {
-			check := samlCheck(c, "iam:TagSAMLProvider", in.SAMLProviderArn)
-			check.RequestTags = entityTags(in.Tags)
-			return []authorizer.Check{check}
-		})},
-	"UntagSAMLProvider": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UntagSAMLProviderRequest) []authorizer.Check {
-			check := samlCheck(c, "iam:UntagSAMLProvider", in.SAMLProviderArn)
-			check.RequestTagKeys = in.TagKeys
-			return []authorizer.Check{check}
-		})},
-	"ListSAMLProviderTags": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.ListSAMLProviderTagsRequest) []authorizer.Check {
-			return []authorizer.Check{samlCheck(c, "iam:ListSAMLProviderTags", in.SAMLProviderArn)}
-		})},
+	"UpdateSAMLProvider": {Decides: gate.ByPolicy, Body: metadataBody,
+		Checks: on(samlCheck, "iam:UpdateSAMLProvider", func(in *shape.UpdateSAMLProviderRequest) string { return in.SAMLProviderArn })},
+	"DeleteSAMLProvider": {Decides: gate.ByPolicy,
+		Checks: on(samlCheck, "iam:DeleteSAMLProvider", func(in *shape.DeleteSAMLProviderRequest) string { return in.SAMLProviderArn })},
+	"TagSAMLProvider": {Decides: gate.ByPolicy,
+		Checks: tagging(samlCheck, "iam:TagSAMLProvider",
+			func(in *shape.TagSAMLProviderRequest) (string, []shape.Tag) { return in.SAMLProviderArn, in.Tags })},
+	"UntagSAMLProvider": {Decides: gate.ByPolicy,
+		Checks: untagging(samlCheck, "iam:UntagSAMLProvider",
+			func(in *shape.UntagSAMLProviderRequest) (string, []string) { return in.SAMLProviderArn, in.TagKeys })},
+	"ListSAMLProviderTags": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(samlCheck, "iam:ListSAMLProviderTags", func(in *shape.ListSAMLProviderTagsRequest) string { return in.SAMLProviderArn })},
 }
 
 // createSAMLProviderChecks: making a provider with tags needs iam:TagSAMLProvider on it too, as AWS asks for it.
@@ -57,10 +43,7 @@ func createSAMLProviderChecks(c *gate.Call, in *shape.CreateSAMLProviderRequest)
 	create := authorizer.Check{
 		Action: "iam:CreateSAMLProvider", Resource: entity.SAMLProviderARN(c.Account(), in.Name), RequestTags: entityTags(in.Tags),
 	}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{create}
-	}
-	return []authorizer.Check{create, {Action: "iam:TagSAMLProvider", Resource: create.Resource, RequestTags: create.RequestTags}}
+	return withTagging(create, "iam:TagSAMLProvider")
 }
 
 // samlCheck asks for an action on the SAML provider with that ARN. One of another account is that account's, as with managed

@@ -10,7 +10,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
-	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
@@ -18,7 +17,8 @@ import (
 var serverCertificateRows = map[string]gate.Row{
 	"UploadServerCertificate": {Decides: gate.ByPolicy, Checks: gate.Checks(uploadServerCertificateChecks)},
 	"GetServerCertificate": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onServerCertificate("iam:GetServerCertificate", func(in *shape.GetServerCertificateRequest) string { return in.ServerCertificateName })},
+		Checks: on(serverCertificateCheck, "iam:GetServerCertificate",
+			func(in *shape.GetServerCertificateRequest) string { return in.ServerCertificateName })},
 	// The resource of a list call is all entities under its path prefix.
 	"ListServerCertificates": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
 		func(c *gate.Call, in *shape.ListServerCertificatesRequest) []authorizer.Check {
@@ -26,21 +26,19 @@ var serverCertificateRows = map[string]gate.Row{
 		})},
 	"UpdateServerCertificate": {Decides: gate.ByPolicy, Checks: gate.Checks(updateServerCertificateChecks)},
 	"DeleteServerCertificate": {Decides: gate.ByPolicy,
-		Checks: onServerCertificate("iam:DeleteServerCertificate", func(in *shape.DeleteServerCertificateRequest) string { return in.ServerCertificateName })},
-	"TagServerCertificate": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.TagServerCertificateRequest) []authorizer.Check {
-			check := serverCertificateCheck(c, "iam:TagServerCertificate", in.ServerCertificateName)
-			check.RequestTags = entityTags(in.Tags)
-			return []authorizer.Check{check}
+		Checks: on(serverCertificateCheck, "iam:DeleteServerCertificate",
+			func(in *shape.DeleteServerCertificateRequest) string { return in.ServerCertificateName })},
+	"TagServerCertificate": {Decides: gate.ByPolicy,
+		Checks: tagging(serverCertificateCheck, "iam:TagServerCertificate", func(in *shape.TagServerCertificateRequest) (string, []shape.Tag) {
+			return in.ServerCertificateName, in.Tags
 		})},
-	"UntagServerCertificate": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UntagServerCertificateRequest) []authorizer.Check {
-			check := serverCertificateCheck(c, "iam:UntagServerCertificate", in.ServerCertificateName)
-			check.RequestTagKeys = in.TagKeys
-			return []authorizer.Check{check}
+	"UntagServerCertificate": {Decides: gate.ByPolicy,
+		Checks: untagging(serverCertificateCheck, "iam:UntagServerCertificate", func(in *shape.UntagServerCertificateRequest) (string, []string) {
+			return in.ServerCertificateName, in.TagKeys
 		})},
-	"ListServerCertificateTags": {Decides: gate.ByPolicy, ReadOnly: true, Checks: onServerCertificate("iam:ListServerCertificateTags",
-		func(in *shape.ListServerCertificateTagsRequest) string { return in.ServerCertificateName })},
+	"ListServerCertificateTags": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(serverCertificateCheck, "iam:ListServerCertificateTags",
+			func(in *shape.ListServerCertificateTagsRequest) string { return in.ServerCertificateName })},
 }
 
 // serverCertificateCheck asks for one action on a server certificate, as userCheck does on a user.
@@ -52,23 +50,13 @@ func serverCertificateCheck(c *gate.Call, action, name string) authorizer.Check 
 	return authorizer.Check{Action: action, Resource: arn, Shown: "server certificate " + name}
 }
 
-// onServerCertificate asks for one action on the certificate that the input names.
-func onServerCertificate[T wire.Input](action string, name func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
-	return gate.Checks(func(c *gate.Call, in T) []authorizer.Check {
-		return []authorizer.Check{serverCertificateCheck(c, action, name(in))}
-	})
-}
-
 // uploadServerCertificateChecks: a certificate with tags needs iam:TagServerCertificate on it too ("Tag IAM resources").
 func uploadServerCertificateChecks(c *gate.Call, in *shape.UploadServerCertificateRequest) []authorizer.Check {
 	upload := authorizer.Check{
 		Action: "iam:UploadServerCertificate", Resource: entity.ServerCertificateARN(c.Account(), orRoot(in.Path), in.ServerCertificateName),
 		RequestTags: entityTags(in.Tags),
 	}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{upload}
-	}
-	return []authorizer.Check{upload, {Action: "iam:TagServerCertificate", Resource: upload.Resource, RequestTags: upload.RequestTags}}
+	return withTagging(upload, "iam:TagServerCertificate")
 }
 
 // updateServerCertificateChecks: a new name or path needs permission on the certificate as it is and as it will be

@@ -29,7 +29,7 @@ var simulateRows = map[string]gate.Row{
 
 // onSource asks for one action on the user, group or role whose policies are asked for. What names none, or one of another account,
 // is refused before any decision: what is answered says nothing but what the caller has written.
-func onSource[T wire.Input](action string, source func(T) string) func(*gate.Call) ([]authorizer.Check, error) {
+func onSource[T wire.Input](action string, source func(T) string) checks {
 	return func(c *gate.Call) ([]authorizer.Check, error) {
 		text := source(gate.Input[T](c))
 		a, _, _, ok := entityARN(text)

@@ -19,9 +19,9 @@ import (
 // sshPublicKeyRows are the permission rows of the operations on SSH public keys: all of them are about the user who owns the key.
 var sshPublicKeyRows = map[string]gate.Row{
 	"UploadSSHPublicKey": {Decides: gate.ByPolicy,
-		Checks: onUser("iam:UploadSSHPublicKey", func(in *shape.UploadSSHPublicKeyRequest) string { return in.UserName })},
+		Checks: on(userCheck, "iam:UploadSSHPublicKey", func(in *shape.UploadSSHPublicKeyRequest) string { return in.UserName })},
 	"GetSSHPublicKey": {Decides: gate.ByPolicy, ReadOnly: true,
-		Checks: onUser("iam:GetSSHPublicKey", func(in *shape.GetSSHPublicKeyRequest) string { return in.UserName })},
+		Checks: on(userCheck, "iam:GetSSHPublicKey", func(in *shape.GetSSHPublicKeyRequest) string { return in.UserName })},
 	"ListSSHPublicKeys": {Decides: gate.ByPolicy, ReadOnly: true, Checks: func(c *gate.Call) ([]authorizer.Check, error) {
 		t, err := userOwner(c, gate.Input[*shape.ListSSHPublicKeysRequest](c).UserName)
 		if err != nil {
@@ -30,9 +30,9 @@ var sshPublicKeyRows = map[string]gate.Row{
 		return []authorizer.Check{userCheck(c, "iam:ListSSHPublicKeys", t.Name)}, nil
 	}},
 	"UpdateSSHPublicKey": {Decides: gate.ByPolicy,
-		Checks: onUser("iam:UpdateSSHPublicKey", func(in *shape.UpdateSSHPublicKeyRequest) string { return in.UserName })},
+		Checks: on(userCheck, "iam:UpdateSSHPublicKey", func(in *shape.UpdateSSHPublicKeyRequest) string { return in.UserName })},
 	"DeleteSSHPublicKey": {Decides: gate.ByPolicy,
-		Checks: onUser("iam:DeleteSSHPublicKey", func(in *shape.DeleteSSHPublicKeyRequest) string { return in.UserName })},
+		Checks: on(userCheck, "iam:DeleteSSHPublicKey", func(in *shape.DeleteSSHPublicKeyRequest) string { return in.UserName })},
 }
 
 // UploadSSHPublicKey takes a key in either encoding and answers it in SSH's.

@@ -24,26 +24,14 @@ var userRows = map[string]gate.Row{
 			return []authorizer.Check{{Action: "iam:ListUsers", Resource: entity.UserARN(c.Account(), prefix(in.PathPrefix), "")}}
 		})},
 	"UpdateUser": {Decides: gate.ByPolicy, Checks: gate.Checks(updateUserChecks)},
-	"DeleteUser": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.DeleteUserRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:DeleteUser", in.UserName)}
-		})},
-	"TagUser": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.TagUserRequest) []authorizer.Check {
-			check := userCheck(c, "iam:TagUser", in.UserName)
-			check.RequestTags = entityTags(in.Tags)
-			return []authorizer.Check{check}
-		})},
-	"UntagUser": {Decides: gate.ByPolicy, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.UntagUserRequest) []authorizer.Check {
-			check := userCheck(c, "iam:UntagUser", in.UserName)
-			check.RequestTagKeys = in.TagKeys
-			return []authorizer.Check{check}
-		})},
-	"ListUserTags": {Decides: gate.ByPolicy, ReadOnly: true, Checks: gate.Checks(
-		func(c *gate.Call, in *shape.ListUserTagsRequest) []authorizer.Check {
-			return []authorizer.Check{userCheck(c, "iam:ListUserTags", in.UserName)}
-		})},
+	"DeleteUser": {Decides: gate.ByPolicy,
+		Checks: on(userCheck, "iam:DeleteUser", func(in *shape.DeleteUserRequest) string { return in.UserName })},
+	"TagUser": {Decides: gate.ByPolicy,
+		Checks: tagging(userCheck, "iam:TagUser", func(in *shape.TagUserRequest) (string, []shape.Tag) { return in.UserName, in.Tags })},
+	"UntagUser": {Decides: gate.ByPolicy,
+		Checks: untagging(userCheck, "iam:UntagUser", func(in *shape.UntagUserRequest) (string, []string) { return in.UserName, in.TagKeys })},
+	"ListUserTags": {Decides: gate.ByPolicy, ReadOnly: true,
+		Checks: on(userCheck, "iam:ListUserTags", func(in *shape.ListUserTagsRequest) string { return in.UserName })},
 }
 
 // createUserChecks: making a user with tags needs iam:TagUser on it too, as AWS asks for it.
@@ -56,10 +44,7 @@ func createUserChecks(c *gate.Call, in *shape.CreateUserRequest) []authorizer.Ch
 	if in.PermissionsBoundary != nil {
 		create.Keys = []authorizer.Key{{Name: "iam:PermissionsBoundary", Values: []string{*in.PermissionsBoundary}}}
 	}
-	if len(in.Tags) == 0 {
-		return []authorizer.Check{create}
-	}
-	return []authorizer.Check{create, {Action: "iam:TagUser", Resource: create.Resource, RequestTags: create.RequestTags}}
+	return withTagging(create, "iam:TagUser")
 }
 
 // updateUserChecks: a new name or path needs permission on the user as it is and as it will be (UpdateUser, API Reference).
