@@ -116,7 +116,7 @@ func Event(t testing.TB, operation string) {
 }
 
 // mark writes marks when the test has ended well. It is called by the exported functions, which the test calls.
-func mark(t testing.TB, make func(add func(Mark))) {
+func mark(t testing.TB, tell func(add func(Mark))) {
 	t.Helper()
 	dir := os.Getenv(Directory)
 	if dir == "" {
@@ -130,7 +130,7 @@ func mark(t testing.TB, make func(add func(Mark))) {
 			return
 		}
 		var text []byte
-		make(func(m Mark) {
+		tell(func(m Mark) {
 			m.Package, m.Test, m.File, m.Line = at.Package, at.Test, at.File, at.Line
 			line, err := json.Marshal(m)
 			if err != nil {

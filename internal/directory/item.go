@@ -15,26 +15,12 @@ import (
 // owner, if it has one, is the caller's to save with the item in its list.
 func (tx *Tx) addItem(acct *entity.Account, it entity.Item, quota string) error {
 	p := it.Place()
-	ref := p.NameRef(it.Kind())
-	taken, err := tx.named(p.Account, it.Kind(), p.Name)
-	if err != nil {
-		return err
-	}
-	if taken != nil {
-		return alreadyExists(it.Kind(), p.Name)
-	}
-	n, err := tx.count(p.Account, it.Kind(), 1)
-	if err != nil {
-		return err
-	}
-	if quota != "" {
-		if err := checkQuota(acct, quota, n); err != nil {
-			return err
-		}
-	}
-	tx.put(entity.NameKey(p.Account, it.Kind(), p.Name), &ref)
+	enter := tx.enter
 	if p.Unique {
-		tx.put(entity.UniqueIDKey(p.ID), &ref.Ref)
+		enter = tx.enlist
+	}
+	if err := enter(acct, p.NameRef(it.Kind()), quota); err != nil {
+		return err
 	}
 	tx.putItem(it)
 	return nil
@@ -55,13 +41,11 @@ func (tx *Tx) moveItem(was entity.Place, it entity.Item) error {
 // dropItem takes an item out. Its owner, if it has one, is the caller's to save without it.
 func (tx *Tx) dropItem(it entity.Item) error {
 	p := it.Place()
-	tx.txn.Delete(entity.NameKey(p.Account, it.Kind(), p.Name))
-	if p.Unique {
-		tx.txn.Delete(entity.UniqueIDKey(p.ID))
-	}
 	tx.txn.Delete(entity.KeyOf(it))
-	_, err := tx.count(p.Account, it.Kind(), -1)
-	return err
+	if p.Unique {
+		return tx.delist(p.NameRef(it.Kind()))
+	}
+	return tx.leave(p.NameRef(it.Kind()))
 }
 
 // item returns the item of that name, in any case; nil where there is none.

@@ -124,8 +124,17 @@ func (tx *Tx) newID(prefix string) (string, error) {
 }
 
 // enlist enters a new entity: its name, which must be free, its ID and its place in the count, which must be within the
-// quota. The entity itself is the caller's to write.
+// quota; an empty quota is none. The entity itself is the caller's to write.
 func (tx *Tx) enlist(acct *entity.Account, ref entity.NameRef, quota string) error {
+	if err := tx.enter(acct, ref, quota); err != nil {
+		return err
+	}
+	tx.put(entity.UniqueIDKey(ref.ID), &ref.Ref)
+	return nil
+}
+
+// enter is enlist for what is found by its name only.
+func (tx *Tx) enter(acct *entity.Account, ref entity.NameRef, quota string) error {
 	taken, err := tx.named(ref.Account, ref.Kind, ref.Name)
 	if err != nil {
 		return err
@@ -143,14 +152,18 @@ func (tx *Tx) enlist(acct *entity.Account, ref entity.NameRef, quota string) err
 		}
 	}
 	tx.put(entity.NameKey(ref.Account, ref.Kind, ref.Name), &ref)
-	tx.put(entity.UniqueIDKey(ref.ID), &ref.Ref)
 	return nil
 }
 
 // delist undoes enlist.
 func (tx *Tx) delist(ref entity.NameRef) error {
-	tx.txn.Delete(entity.NameKey(ref.Account, ref.Kind, ref.Name))
 	tx.txn.Delete(entity.UniqueIDKey(ref.ID))
+	return tx.leave(ref)
+}
+
+// leave undoes enter.
+func (tx *Tx) leave(ref entity.NameRef) error {
+	tx.txn.Delete(entity.NameKey(ref.Account, ref.Kind, ref.Name))
 	_, err := tx.count(ref.Account, ref.Kind, -1)
 	return err
 }
