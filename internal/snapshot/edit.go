@@ -8,7 +8,8 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/store"
 )
 
-// editor makes a new snapshot out of an old one. The old one stays as it is. Not safe for concurrent use.
+// editor makes a new snapshot out of an old one, as a round of [follow.Follower]. The old one stays as it is. Not safe for
+// concurrent use.
 type editor struct {
 	s       *Snapshot
 	in      *edit
@@ -54,8 +55,8 @@ func (s *Snapshot) edit(d *decoder) *editor {
 	return &editor{s: &next, in: new(edit), decoder: d, touched: make(map[string]*accountState)}
 }
 
-// finish returns the new snapshot. The editor must not be used afterwards.
-func (e *editor) finish() *Snapshot {
+// End returns the new snapshot.
+func (e *editor) End() *Snapshot {
 	for id, st := range e.touched {
 		if st.empty() {
 			e.s.accounts.drop(e.in, id)
@@ -63,6 +64,9 @@ func (e *editor) finish() *Snapshot {
 	}
 	return e.s
 }
+
+// Published drops what only the old snapshot had.
+func (e *editor) Published() { e.s.cache.drop(e.stale) }
 
 // account returns the state of an account for changing.
 func (e *editor) account(id string) *accountState {
@@ -87,9 +91,9 @@ type swap struct {
 	was, is any
 }
 
-// apply does what a batch says. On an error the editor must be thrown away. All of a batch is taken out before anything is
+// Apply does what a batch says. On an error the editor must be thrown away. All of a batch is taken out before anything is
 // put in, so that the order of its changes does not matter when names change hands.
-func (e *editor) apply(b store.Batch) error {
+func (e *editor) Apply(b store.Batch) error {
 	swaps := make([]swap, 0, len(b.Changes))
 	for i := range b.Changes {
 		c := &b.Changes[i]

@@ -2,7 +2,6 @@ package snapshot
 
 import (
 	"context"
-	"fmt"
 	"hash/maphash"
 	"runtime"
 	"sync"
@@ -80,7 +79,7 @@ func decodeAll(ctx context.Context, r store.Reader, parts []part) error {
 				for j := range entries {
 					node, err := d.node(entries[j].Key, entries[j].Value, entries[j].Revision)
 					if err != nil {
-						return fmt.Errorf("%w: %w", errRecord, err)
+						return err
 					}
 					parts[i].add(node)
 				}
