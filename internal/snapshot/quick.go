@@ -74,6 +74,9 @@ func (d *decoder) quickUser(value []byte, u *entity.User) bool {
 			u.Groups = q.texts(true)
 		case "Keys":
 			u.Keys = q.texts(false)
+		case "Owned":
+			u.Owned = make(entity.Owned)
+			q.members(func(kind string) { u.Owned[entity.Kind(kind)] = q.texts(false) })
 		default:
 			q.bad = true
 		}
@@ -105,6 +108,10 @@ func (d *decoder) quickKey(value []byte, k *entity.AccessKey) bool {
 			}
 		case "CreatedAt":
 			k.CreatedAt = q.time()
+		case "ChangedAt":
+			if k.ChangedAt = q.time(); k.ChangedAt.IsZero() {
+				q.bad = true
+			}
 		default:
 			q.bad = true
 		}

@@ -18,7 +18,8 @@ func quickUsers() []*entity.User {
 			Tags: []entity.Tag{{Key: "team", Value: "Füße \"quoted\" \\ <&>"}, {Key: "empty"}},
 			Grants: entity.Grants{Attached: []string{"ANPA1", "ANPA2"}, Boundary: "ANPA3",
 				Inline: []entity.InlinePolicy{{Name: "one", Document: "{\n\t\"Version\": \"2012-10-17\"\r\n}"}, {Name: "two", Document: "{}"}}},
-			Groups: []string{"AGPA1", "AGPA2"}, Keys: []string{"AKIA1", "AKIA2"}},
+			Groups: []string{"AGPA1", "AGPA2"}, Keys: []string{"AKIA1", "AKIA2"},
+			Owned: entity.Owned{entity.KindLoginProfile: {"AIDA2"}, entity.KindMFADevice: {"arn:aws:iam::111122223333:mfa/Bob", "0123"}}},
 	}
 }
 
@@ -26,7 +27,7 @@ func quickKeys() []*entity.AccessKey {
 	born := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	return []*entity.AccessKey{
 		{ID: "AKIA1", Account: "111122223333", User: "AIDA1", Sealed: []byte{0, 255, 7}, CreatedAt: born},
-		{ID: "AKIA2", Account: "111122223333", User: "111122223333", Sealed: []byte("x"), Inactive: true, CreatedAt: born},
+		{ID: "AKIA2", Account: "111122223333", User: "111122223333", Sealed: []byte("x"), Inactive: true, CreatedAt: born, ChangedAt: born.Add(time.Hour)},
 	}
 }
 
@@ -52,7 +53,7 @@ func TestQuick(t *testing.T) {
 		}
 	}
 	for _, odd := range []string{``, `1`, `2{}`, `1{}`, `1{"ID":"a"} `, `1{"ID":"a"}{}`, `1{"ID":"a","ID":"b"}`, `1{"id":"a"}`, `1{"ID":null}`,
-		`1{"Keys":[]}`, `1{"ID":"\u0041"}`, `1{"ID":"\ud800"}`, "1{\"ID\":\"\xff\"}", "1{\"ID\":\"\n\"}", `1{"ID":"a",}`, `1{"ID":"a"`, `1{"ID":"`, `1{"ID":"\`,
+		`1{"Keys":[]}`, `1{"Owned":{}}`, `1{"Owned":{"mfa":[]}}`, `1{"Owned":{"mfa":["a"],"mfa":["b"]}}`, `1{"ID":"\u0041"}`, `1{"ID":"\ud800"}`, "1{\"ID\":\"\xff\"}", "1{\"ID\":\"\n\"}", `1{"ID":"a",}`, `1{"ID":"a"`, `1{"ID":"`, `1{"ID":"\`,
 		`1{"CreatedAt":"2026-11-01T12:00:00+01:00"}`, `1{"Tags":[{"Key":"a","Key":"b"}]}`, `1{"Later":"x"}`} {
 		if d.quickUser([]byte(odd), new(entity.User)) {
 			t.Errorf("did not give up on %s", odd)
