@@ -18,14 +18,16 @@
 // bbolt shows a commit to readers a moment before it is on disk. View and Head wait for that moment to pass, so that
 // nothing is handed out that a power failure could take back. Syncing cannot be turned off.
 //
-// When a commit fails before it could become visible (a full disk), its Updates fail with [store.ErrUnavailable] and the
-// store goes on. When it fails later, nobody knows what is on disk: its Updates get [store.ErrUnknownOutcome] and the
-// store refuses all service until it is opened again.
+// When a commit fails before it could become visible (a full disk, a sync of its pages that failed), its Updates fail with
+// [store.ErrUnavailable] and the store goes on: what comes next writes all its pages anew. When it fails later, nobody knows what is on
+// disk: its Updates get [store.ErrUnknownOutcome], and the store refuses all service while it opens its file anew, again and again until
+// that succeeds. Opening writes the page that says which commit is the newest once more before it syncs: a system whose sync has
+// failed may take a page for written that is on no disk, and a later sync of it would prove nothing.
 //
 // # Watches
 //
-// Are served from a bounded history in memory, which begins at Open: a watch from an earlier revision gets
-// [store.ErrCompacted].
+// Are served from a bounded history in memory, which begins when the file is opened, also when that is for a commit that failed: a watch
+// from an earlier revision gets [store.ErrCompacted].
 package bolt
 
 import (
@@ -54,14 +56,18 @@ type Config struct {
 
 // Store implements [store.Store]. Make it with [Open].
 type Store struct {
-	db       *bbolt.DB
-	log      *history.Log
+	path     string
+	config   Config
+	db       *bbolt.DB // guarded by gate; nil while the file cannot be opened anew
+	log      atomic.Pointer[history.Log]
 	requests chan *request
 	stopped  chan struct{} // closed when the commit goroutine has ended
 
-	gate   sync.RWMutex // held shared by running transactions, alone by Close
-	closed atomic.Bool
-	close  func() error // runs once
+	gate    sync.RWMutex // held shared by running transactions, alone by Close and reopen
+	closed  atomic.Bool
+	close   func() error  // runs once
+	closing chan struct{} // closed when Close begins
+	mending sync.WaitGroup
 
 	durable atomic.Int64 // the newest revision that is on disk
 	mu      sync.Mutex
@@ -74,19 +80,26 @@ var _ store.Store = (*Store)(nil)
 // Open opens the store in the file at path and makes it, readable by its owner only, where there is none; the directory must
 // be there. [store.ErrLocked] says that another process has it open.
 func Open(path string, c Config) (*Store, error) {
-	db, head, err := openFile(path, c.MaxFileSize)
+	db, head, err := openFile(path, c.MaxFileSize, true)
 	if err != nil {
 		return nil, fmt.Errorf("opening the store %s: %w", path, err)
 	}
 	s := &Store{
+		path:     path,
+		config:   c,
 		db:       db,
-		log:      history.New(c.History, head),
 		requests: make(chan *request, maxGroup),
 		stopped:  make(chan struct{}),
+		closing:  make(chan struct{}),
 	}
+	s.log.Store(history.New(c.History, head))
 	s.settled.L = &s.mu
 	s.durable.Store(int64(head))
-	s.close = sync.OnceValue(s.shut)
+	s.close = sync.OnceValue(func() error {
+		err := s.shut()
+		s.mending.Wait()
+		return err
+	})
 	go s.commits()
 	return s, nil
 }
@@ -97,6 +110,9 @@ func (s *Store) View(ctx context.Context, fn func(store.Reader) error) error {
 		return err
 	}
 	defer s.gate.RUnlock()
+	if err := s.brokenErr(); err != nil {
+		return err
+	}
 	tx, err := s.db.Begin(false)
 	if err != nil {
 		return fmt.Errorf("%w: beginning to read: %w", store.ErrUnavailable, err)
@@ -131,7 +147,7 @@ func (s *Store) awaitDurable(r store.Revision) error {
 
 // Watch serves from the history.
 func (s *Store) Watch(ctx context.Context, prefix []byte, after store.Revision) iter.Seq2[store.Batch, error] {
-	return s.log.Watch(ctx, prefix, after)
+	return s.log.Load().Watch(ctx, prefix, after)
 }
 
 // Head returns the newest revision that is on disk.
@@ -147,18 +163,23 @@ func (s *Store) Head(ctx context.Context) (store.Revision, error) {
 }
 
 // Compact forgets the history up to and including upTo: a watch from before it gets [store.ErrCompacted].
-func (s *Store) Compact(upTo store.Revision) { s.log.Compact(upTo) }
+func (s *Store) Compact(upTo store.Revision) { s.log.Load().Compact(upTo) }
 
 // Close ends watches, waits for running transactions and gives the file free.
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shut() error {
 	s.closed.Store(true)
-	s.log.End(store.ErrClosed)
+	close(s.closing)
+	s.log.Load().End(store.ErrClosed)
 	s.gate.Lock() // those that are in go on; nobody comes in any more
 	defer s.gate.Unlock()
 	close(s.requests)
 	<-s.stopped
+	s.log.Load().End(store.ErrClosed) // the file may have been opened anew meanwhile
+	if s.db == nil {
+		return nil
+	}
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("closing the store: %w", err)
 	}

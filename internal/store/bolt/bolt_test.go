@@ -15,9 +15,14 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/bolt"
 	"github.com/ostiary-iam/ostiary/internal/store/storetest"
+	"github.com/ostiary-iam/ostiary/internal/testenv/diskfault"
 )
 
 func TestMain(m *testing.M) {
+	diskfault.Launcher()
+	if path := os.Getenv(diskFile); path != "" {
+		os.Exit(diskChild(path))
+	}
 	if path := os.Getenv(crashFile); path != "" {
 		os.Exit(crashChild(path))
 	}

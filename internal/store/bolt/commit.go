@@ -134,7 +134,7 @@ func (s *Store) publish(g *group) {
 	s.durable.Store(int64(g.revision))
 	s.settled.Broadcast()
 	s.mu.Unlock()
-	s.log.Append(g.batches...)
+	s.log.Load().Append(g.batches...)
 }
 
 // commitFailed finds out whether a commit that failed may yet turn up, and returns the error for its members.
@@ -149,9 +149,10 @@ func (s *Store) commitFailed(cause error) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.broken = fmt.Errorf("%w: an earlier commit failed and the store must be opened again: %w", store.ErrUnavailable, cause)
+	s.broken = fmt.Errorf("%w: an earlier commit failed and the file is being opened anew: %w", store.ErrUnavailable, cause)
 	s.settled.Broadcast()
-	s.log.End(s.broken)
+	s.log.Load().End(s.broken)
+	s.mending.Go(s.mend)
 	return fmt.Errorf("%w: committing: %w", store.ErrUnknownOutcome, cause)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -30,8 +31,13 @@ var (
 // errForeign says that a file is none of ours.
 var errForeign = errors.New("the file is damaged or is not an Ostiary store")
 
-// openFile opens and checks the file, or makes it, and returns the revision that it holds.
-func openFile(path string, maxSize int) (db *bbolt.DB, head store.Revision, err error) {
+// openFile opens and checks the file, and returns the revision that it holds. Where it may be new it is made if there is none.
+func openFile(path string, maxSize int, mayBeNew bool) (db *bbolt.DB, head store.Revision, err error) {
+	if mayBeNew {
+		if err := create(path, maxSize); err != nil {
+			return nil, 0, err
+		}
+	}
 	var file *os.File
 	defer func() {
 		// bbolt answers pages that make no sense with a panic. The mapping is lost then; the file and its lock are not.
@@ -42,27 +48,101 @@ func openFile(path string, maxSize int) (db *bbolt.DB, head store.Revision, err 
 			db, head, err = nil, 0, fmt.Errorf("the file is damaged: %v", p)
 		}
 	}()
-	db, err = bbolt.Open(path, 0o600, &bbolt.Options{
-		Timeout:         time.Nanosecond, // one attempt
-		FreelistType:    bbolt.FreelistMapType,
-		InitialMmapSize: initialMmap(),
-		MaxSize:         maxSize,
-		NoStatistics:    true,
-		OpenFile: func(path string, flag int, mode os.FileMode) (*os.File, error) {
-			file, err = openChecked(path, flag, mode)
-			return file, err
-		},
-	})
+	db, err = bbolt.Open(path, 0o600, options(maxSize, func(path string, flag int, mode os.FileMode) (*os.File, error) {
+		file, err = openChecked(path, flag&^os.O_CREATE, mode)
+		return file, err
+	}))
 	if errors.Is(err, berrors.ErrTimeout) {
 		return nil, 0, store.ErrLocked
 	}
 	if err != nil {
 		return nil, 0, err
 	}
-	if head, err = prepare(db); err != nil {
+	if head, err = readHead(db); err != nil {
 		return nil, 0, errors.Join(err, db.Close())
 	}
 	return db, head, nil
+}
+
+func options(maxSize int, open func(string, int, os.FileMode) (*os.File, error)) *bbolt.Options {
+	return &bbolt.Options{
+		Timeout:         time.Nanosecond, // one attempt
+		FreelistType:    bbolt.FreelistMapType,
+		InitialMmapSize: initialMmap(),
+		MaxSize:         maxSize,
+		NoStatistics:    true,
+		OpenFile:        open,
+	}
+}
+
+// create makes the file where there is none, or an empty one. It is made whole under another name: when the power fails meanwhile, the
+// next start finds no file, or the whole one.
+func create(path string, maxSize int) error {
+	if info, err := os.Stat(path); err == nil && (info.Size() > 0 || !info.Mode().IsRegular()) {
+		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	unfinished := path + ".new"
+	db, err := bbolt.Open(unfinished, 0o600, options(maxSize, openEmpty))
+	if errors.Is(err, berrors.ErrTimeout) {
+		return store.ErrLocked
+	}
+	if err != nil {
+		return err
+	}
+	err = db.Update(func(tx *bbolt.Tx) error {
+		about, err := tx.CreateBucket(storeBucket)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.CreateBucket(recordsBucket); err != nil {
+			return err
+		}
+		return about.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
+	})
+	if runtime.GOOS == "windows" { // where an open file keeps its name
+		err = errors.Join(err, db.Close())
+	} else {
+		defer db.Close() // the lock: nobody else begins with the same file meanwhile. All is synced
+	}
+	if err != nil {
+		return err
+	}
+	if err := os.Rename(unfinished, path); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// openEmpty opens a file that is being made, and throws away what a predecessor left of it.
+func openEmpty(path string, flag int, mode os.FileMode) (*os.File, error) {
+	f, err := os.OpenFile(path, flag, mode)
+	if err != nil {
+		return nil, err
+	}
+	if err = lock(f); err == nil {
+		err = stillAt(path, f)
+	}
+	if err == nil {
+		err = f.Truncate(0)
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// stillAt refuses a file that another process has finished, and so renamed, before it could be locked.
+func stillAt(path string, f *os.File) error {
+	opened, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := os.Stat(path); err != nil || !os.SameFile(opened, named) {
+		return store.ErrLocked
+	}
+	return nil
 }
 
 // initialMmap is how much address space is taken at once. Until the file outgrows it, a commit never has to wait for readers
@@ -74,8 +154,9 @@ func initialMmap() int {
 	return 1 << 30
 }
 
-// openChecked opens the file, locks it, checks that it is whole and syncs what a killed predecessor may have left in the
-// system's cache: a commit that can be read must not vanish any more.
+// openChecked opens the file, locks it, checks that it is whole and makes durable what a predecessor may have left in the system's
+// cache: a commit that can be read must not vanish any more. Its pages were synced before its meta page was written; whether the
+// meta page was, nobody knows, and a page whose sync failed counts as clean, so that it is written once more.
 func openChecked(path string, flag int, mode os.FileMode) (*os.File, error) {
 	f, err := os.OpenFile(path, flag, mode)
 	if err != nil {
@@ -85,6 +166,9 @@ func openChecked(path string, flag int, mode os.FileMode) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	err = checkWhole(f)
+	if err == nil {
+		err = rewriteMeta(f)
+	}
 	if err == nil {
 		err = f.Sync()
 	}
@@ -109,14 +193,9 @@ func syncDir(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// prepare checks the format of an open file and gives a new one its buckets.
-func prepare(db *bbolt.DB) (head store.Revision, err error) {
-	empty := false
+// readHead checks the format of an open file and returns the revision that it holds.
+func readHead(db *bbolt.DB) (head store.Revision, err error) {
 	err = db.View(func(tx *bbolt.Tx) error {
-		first, _ := tx.Cursor().First()
-		if empty = first == nil; empty {
-			return nil
-		}
 		about, records := tx.Bucket(storeBucket), tx.Bucket(recordsBucket)
 		if about == nil || records == nil {
 			return errForeign
@@ -131,19 +210,7 @@ func prepare(db *bbolt.DB) (head store.Revision, err error) {
 		head = store.Revision(records.Sequence())
 		return nil
 	})
-	if err != nil || !empty {
-		return head, err
-	}
-	return 0, db.Update(func(tx *bbolt.Tx) error {
-		about, err := tx.CreateBucket(storeBucket)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.CreateBucket(recordsBucket); err != nil {
-			return err
-		}
-		return about.Put(formatKey, binary.BigEndian.AppendUint32(nil, format))
-	})
+	return head, err
 }
 
 // What is needed of bbolt's meta pages, the first two of the file: after a page header of 16 bytes they hold, in the
@@ -164,6 +231,35 @@ type meta struct {
 	txn      uint64
 }
 
+// newestMeta finds the meta page that counts, and where it is.
+func newestMeta(f *os.File) (newest meta, offset int64, found bool) {
+	newest, found = readMeta(f, 0)
+	if found {
+		if m, ok := readMeta(f, int64(newest.pageSize)); ok && m.txn > newest.txn {
+			return m, int64(newest.pageSize), true
+		}
+	}
+	for shift := 0; !found && shift <= maxPageShift; shift++ {
+		offset = minPageSize << shift
+		newest, found = readMeta(f, offset)
+	}
+	return newest, offset, found
+}
+
+// rewriteMeta writes the newest meta page again, as it is. It lies in one sector, so that no power failure can tear it.
+func rewriteMeta(f *os.File) error {
+	_, offset, found := newestMeta(f)
+	if !found {
+		return nil // new
+	}
+	page := make([]byte, metaStart+metaSize)
+	if _, err := f.ReadAt(page, offset); err != nil {
+		return err
+	}
+	_, err := f.WriteAt(page, offset)
+	return err
+}
+
 // checkWhole refuses a file that is shorter than the pages in use. bbolt maps the file and would be killed by the system at
 // the first page that is not there.
 func checkWhole(f *os.File) error {
@@ -171,18 +267,7 @@ func checkWhole(f *os.File) error {
 	if err != nil {
 		return err
 	}
-	if info.Size() == 0 {
-		return nil // new
-	}
-	newest, found := readMeta(f, 0)
-	if found {
-		if m, ok := readMeta(f, int64(newest.pageSize)); ok && m.txn > newest.txn {
-			newest = m
-		}
-	}
-	for shift := 0; !found && shift <= maxPageShift; shift++ {
-		newest, found = readMeta(f, minPageSize<<shift)
-	}
+	newest, _, found := newestMeta(f)
 	if !found {
 		return errForeign
 	}

@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"testing"
 	"testing/synctest"
 
 	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 )
 
 // These tests reach inside: no test can make the system fail to sync one page.
@@ -31,9 +33,13 @@ func putOne(ctx context.Context, s *Store) (store.Revision, error) {
 	return s.Update(ctx, func(tx store.Txn) error { tx.Put([]byte("a"), []byte("1")); return nil })
 }
 
-// TestUnknownOutcome has a commit fail after it became visible in the file.
+// TestUnknownOutcome has a commit fail after it became visible in the file, which cannot be opened anew for a while.
 func TestUnknownOutcome(t *testing.T) {
 	s := openForTest(t)
+	away := s.path + ".away"
+	if err := os.Rename(s.path, away); err != nil {
+		t.Fatal(err)
+	}
 	r, err := putOne(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
@@ -55,6 +61,30 @@ func TestUnknownOutcome(t *testing.T) {
 	for _, err := range s.Watch(t.Context(), nil, r) {
 		if !errors.Is(err, store.ErrUnavailable) {
 			t.Errorf("Watch: %v", err)
+		}
+	}
+	// An empty file in its place is not taken for the store, nor filled.
+	if err := os.WriteFile(s.path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s.reopen() {
+		t.Error("an empty file was opened")
+	}
+	if info, err := os.Stat(s.path); err != nil || info.Size() != 0 {
+		t.Errorf("the empty file: %v, %v", info, err)
+	}
+	if err := os.Rename(away, s.path); err != nil {
+		t.Fatal(err)
+	}
+	testenv.Eventually(t, "the file is opened anew", func() error {
+		return s.View(t.Context(), func(store.Reader) error { return nil })
+	})
+	if again, err := putOne(t.Context(), s); err != nil || again != r+1 {
+		t.Errorf("an Update afterwards: %d, %v", again, err)
+	}
+	for _, err := range s.Watch(t.Context(), nil, r-1) {
+		if !errors.Is(err, store.ErrCompacted) {
+			t.Errorf("a watch from before: %v", err)
 		}
 	}
 }
