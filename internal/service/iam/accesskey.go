@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -96,7 +97,7 @@ func (s *service) ListAccessKeys(_ context.Context, c *gate.Call, in *shape.List
 		}
 		ids, name = u.Keys, new(u.Name)
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +108,7 @@ func (s *service) ListAccessKeys(_ context.Context, c *gate.Call, in *shape.List
 		}
 	}
 	slices.SortFunc(all, func(a, b snapshot.AccessKey) int { return strings.Compare(keyPlace(a), keyPlace(b)) })
-	keys, next := page(slices.Values(all), in.MaxItems, nil, keyPlace)
+	keys, next := page.Take(slices.Values(all), in.MaxItems, nil, keyPlace)
 	out := &shape.ListAccessKeysResponse{
 		IsTruncated: truncated(next), Marker: next, AccessKeyMetadata: make([]shape.AccessKeyMetadata, 0, len(keys)),
 	}

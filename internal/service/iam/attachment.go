@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -139,7 +140,7 @@ func (s *service) attachedPage(c *gate.Call, ids []string, prefix, after *string
 	if err != nil {
 		return nil, nil, err
 	}
-	policies, next := page(slices.Values(s.attached(account, ids)), max,
+	policies, next := page.Take(slices.Values(s.attached(account, ids)), max,
 		func(p managedPolicy) bool { return p.place().compare(from) > 0 && inPath(p.path(), prefix) },
 		func(p managedPolicy) string { return p.place().key() })
 	return attachedShapes(policies), next, nil
@@ -180,7 +181,7 @@ func (s *service) ListEntitiesForPolicy(_ context.Context, c *gate.Call, in *sha
 	if err != nil {
 		return nil, err
 	}
-	users, next := page(usesAfter(account, p.id(), in.PolicyUsageFilter, after), in.MaxItems,
+	users, next := page.Take(usesAfter(account, p.id(), in.PolicyUsageFilter, after), in.MaxItems,
 		func(u snapshot.Use) bool {
 			return inPath(u.Path, in.PathPrefix) && entityFilter(in.EntityFilter, u.Kind)
 		},
@@ -207,7 +208,7 @@ var useKinds = []entity.Kind{entity.KindUser, entity.KindGroup, entity.KindRole}
 
 // useMark reads a marker of ListEntitiesForPolicy: kind and folded name.
 func useMark(marker *string) (snapshot.UseMark, error) {
-	key, err := place(marker)
+	key, err := page.Place(marker)
 	if err != nil || key == "" {
 		return snapshot.UseMark{}, err
 	}

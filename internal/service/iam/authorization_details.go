@@ -9,6 +9,7 @@ import (
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -49,7 +50,7 @@ func (s *service) GetAccountAuthorizationDetails(ctx context.Context, c *gate.Ca
 	if err != nil {
 		return nil, err
 	}
-	listed, next := page(s.details(account, in.Filter, after), in.MaxItems, nil, detail.key)
+	listed, next := page.Take(s.details(account, in.Filter, after), in.MaxItems, nil, detail.key)
 	out := &shape.GetAccountAuthorizationDetailsResponse{
 		IsTruncated: truncated(next), Marker: next,
 		UserDetailList: []shape.UserDetail{}, GroupDetailList: []shape.GroupDetail{}, RoleDetailList: []shape.RoleDetail{}, Policies: []shape.ManagedPolicyDetail{},
@@ -80,7 +81,7 @@ func (s *service) GetAccountAuthorizationDetails(ctx context.Context, c *gate.Ca
 
 // detailPlace reads a marker: the kind and folded name of the last entity of the page before. No kind is the beginning.
 func detailPlace(marker *string) (detail, error) {
-	key, err := place(marker)
+	key, err := page.Place(marker)
 	if err != nil || key == "" {
 		return detail{}, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -51,7 +52,7 @@ func entityTags(tags []shape.Tag) []entity.Tag {
 // "ListPolicyTags" in the IAM API Reference). Without tags it is an empty list, where a get call answers none. The marker says
 // how many went before: a tag key, unlike a name, may be longer than a marker.
 func tagPage(tags []entity.Tag, after *string, max *int) (some []shape.Tag, next *string, err error) {
-	key, err := place(after)
+	key, err := page.Place(after)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -65,8 +66,8 @@ func tagPage(tags []entity.Tag, after *string, max *int) (some []shape.Tag, next
 		return cmp.Or(strings.Compare(strings.ToLower(a.Key), strings.ToLower(b.Key)), strings.Compare(a.Key, b.Key))
 	})
 	tags = tags[min(from, len(tags)):]
-	if n := limit(max); len(tags) > n {
-		return shapeTags(tags[:n]), new(marker(strconv.Itoa(from + n))), nil
+	if n := page.Limit(max); len(tags) > n {
+		return shapeTags(tags[:n]), new(page.Marker(strconv.Itoa(from + n))), nil
 	}
 	if len(tags) == 0 {
 		return []shape.Tag{}, nil, nil
@@ -102,4 +103,12 @@ func boundaryOf(arn string) *shape.AttachedPermissionsBoundary {
 	}
 	// The API's description allows PermissionsBoundaryPolicy alone; what AWS answers is Policy.
 	return &shape.AttachedPermissionsBoundary{PermissionsBoundaryArn: new(arn), PermissionsBoundaryType: new("Policy")}
+}
+
+// truncated is what every list call answers as IsTruncated; next is the marker that goes with it.
+func truncated(next *string) *bool { return new(next != nil) }
+
+// inPath reports whether an entity's path begins with the prefix that a list call gives; nil is every path.
+func inPath(path string, prefix *string) bool {
+	return prefix == nil || strings.HasPrefix(path, *prefix)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
@@ -298,11 +299,11 @@ func (s *service) ListDelegationRequests(_ context.Context, c *gate.Call, in *sh
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	requests, next := page(ownedRequests(c, account, after), in.MaxItems,
+	requests, next := page.Take(ownedRequests(c, account, after), in.MaxItems,
 		func(r *entity.DelegationRequest) bool { return in.OwnerId == nil || r.Owner == *in.OwnerId },
 		func(r *entity.DelegationRequest) string { return entity.FoldName(r.ID) })
 	out := &shape.ListDelegationRequestsResponse{IsTruncated: truncated(next), Marker: next, DelegationRequests: make([]shape.DelegationRequest, 0, len(requests))}

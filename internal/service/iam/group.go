@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -90,11 +91,11 @@ func (s *service) GetGroup(_ context.Context, c *gate.Call, in *shape.GetGroupRe
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	users, next := page(account.Members(g.ID, after), in.MaxItems, nil,
+	users, next := page.Take(account.Members(g.ID, after), in.MaxItems, nil,
 		func(u snapshot.User) string { return entity.FoldName(u.Name) })
 	out := &shape.GetGroupResponse{
 		Group: shapeGroup(g.Group), IsTruncated: truncated(next), Marker: next, Users: make([]shape.User, 0, len(users)),
@@ -110,11 +111,11 @@ func (s *service) ListGroups(_ context.Context, c *gate.Call, in *shape.ListGrou
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	groups, next := page(account.Groups(after), in.MaxItems,
+	groups, next := page.Take(account.Groups(after), in.MaxItems,
 		func(g snapshot.Group) bool { return inPath(g.Path, in.PathPrefix) },
 		func(g snapshot.Group) string { return entity.FoldName(g.Name) })
 	out := &shape.ListGroupsResponse{IsTruncated: truncated(next), Marker: next, Groups: make([]shape.Group, 0, len(groups))}
@@ -153,7 +154,7 @@ func (s *service) ListGroupsForUser(_ context.Context, c *gate.Call, in *shape.L
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +167,7 @@ func (s *service) ListGroupsForUser(_ context.Context, c *gate.Call, in *shape.L
 	slices.SortFunc(all, func(a, b snapshot.Group) int {
 		return strings.Compare(entity.FoldName(a.Name), entity.FoldName(b.Name))
 	})
-	groups, next := page(slices.Values(all), in.MaxItems, nil, func(g snapshot.Group) string { return entity.FoldName(g.Name) })
+	groups, next := page.Take(slices.Values(all), in.MaxItems, nil, func(g snapshot.Group) string { return entity.FoldName(g.Name) })
 	out := &shape.ListGroupsForUserResponse{IsTruncated: truncated(next), Marker: next, Groups: make([]shape.Group, 0, len(groups))}
 	for _, g := range groups {
 		out.Groups = append(out.Groups, shapeGroup(g.Group))

@@ -9,6 +9,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
@@ -172,11 +173,11 @@ func inlinePolicy(all []entity.InlinePolicy, holder, name string) (*entity.Inlin
 
 // inlineNames is one page of names, in their order: that of the record.
 func inlineNames(all []entity.InlinePolicy, after *string, max *int) ([]string, *string, error) {
-	from, err := place(after)
+	from, err := page.Place(after)
 	if err != nil {
 		return nil, nil, err
 	}
-	policies, next := page(slices.Values(all), max,
+	policies, next := page.Take(slices.Values(all), max,
 		func(p entity.InlinePolicy) bool { return p.Name > from }, func(p entity.InlinePolicy) string { return p.Name })
 	names := make([]string, 0, len(policies))
 	for _, p := range policies {

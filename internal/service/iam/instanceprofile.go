@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -112,11 +113,11 @@ func (s *service) ListInstanceProfiles(_ context.Context, c *gate.Call, in *shap
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	profiles, next := page(snapshot.Items[*entity.InstanceProfile](account, after), in.MaxItems,
+	profiles, next := page.Take(snapshot.Items[*entity.InstanceProfile](account, after), in.MaxItems,
 		func(p profileItem) bool { return inPath(p.Record.Path, in.PathPrefix) }, profilePlace)
 	return &shape.ListInstanceProfilesResponse{
 		IsTruncated: truncated(next), Marker: next, InstanceProfiles: briefInstanceProfiles(account, profiles),
@@ -139,11 +140,11 @@ func (s *service) ListInstanceProfilesForRole(_ context.Context, c *gate.Call, i
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	profiles, next := page(slices.Values(profilesOf(account, r)), in.MaxItems,
+	profiles, next := page.Take(slices.Values(profilesOf(account, r)), in.MaxItems,
 		func(p profileItem) bool { return profilePlace(p) > after }, profilePlace)
 	return &shape.ListInstanceProfilesForRoleResponse{
 		IsTruncated: truncated(next), Marker: next, InstanceProfiles: briefInstanceProfiles(account, profiles),

@@ -13,6 +13,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/report"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -120,7 +121,7 @@ func noJob(id string) error { return fault.New(fault.NotFound, "Job %s does not 
 
 // offsetPage is one page of a list that does not change. The marker says how many went before.
 func offsetPage[T any](all []T, after *string, max *int) (some []T, next *string, err error) {
-	key, err := place(after)
+	key, err := page.Place(after)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,8 +132,8 @@ func offsetPage[T any](all []T, after *string, max *int) (some []T, next *string
 		}
 	}
 	all = all[from:]
-	if n := limit(max); len(all) > n {
-		return all[:n], new(marker(strconv.Itoa(from + n))), nil
+	if n := page.Limit(max); len(all) > n {
+		return all[:n], new(page.Marker(strconv.Itoa(from + n))), nil
 	}
 	return all, nil, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -201,7 +202,7 @@ func (a policyPlace) key() string {
 
 // policyPlaceOf reads a marker of a listing of managed policies.
 func policyPlaceOf(marker *string) (policyPlace, error) {
-	key, err := place(marker)
+	key, err := page.Place(marker)
 	if err != nil || key == "" {
 		return policyPlace{}, err
 	}

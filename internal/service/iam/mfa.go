@@ -12,6 +12,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
@@ -187,7 +188,7 @@ func devicePlace(account string) func(deviceItem) string {
 }
 
 func deviceAfter(account string, m *string) (serial string, err error) {
-	key, err := place(m)
+	key, err := page.Place(m)
 	switch {
 	case err != nil || key == "":
 		return "", err
@@ -215,7 +216,7 @@ func (s *service) ListMFADevices(_ context.Context, c *gate.Call, in *shape.List
 	if err != nil {
 		return nil, err
 	}
-	devices, next := page(slices.Values(all), in.MaxItems,
+	devices, next := page.Take(slices.Values(all), in.MaxItems,
 		func(d deviceItem) bool { return entity.FoldName(d.Record.Serial) > after }, devicePlace(c.Account()))
 	out := &shape.ListMFADevicesResponse{IsTruncated: truncated(next), Marker: next, MFADevices: make([]shape.MFADevice, 0, len(devices))}
 	for _, d := range devices {
@@ -261,7 +262,7 @@ func (s *service) ListVirtualMFADevices(_ context.Context, c *gate.Call, in *sha
 		return nil, err
 	}
 	status := deref(in.AssignmentStatus, "Any")
-	devices, next := page(snapshot.Items[*entity.MFADevice](account, after), in.MaxItems, func(d deviceItem) bool {
+	devices, next := page.Take(snapshot.Items[*entity.MFADevice](account, after), in.MaxItems, func(d deviceItem) bool {
 		assigned := d.Record.Owner != ""
 		return d.Record.Type == entity.VirtualMFA && (status == "Any" || assigned == (status == "Assigned"))
 	}, devicePlace(account.ID))

@@ -9,6 +9,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/report"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
 
@@ -62,7 +63,7 @@ func (s *service) GetOrganizationsAccessReport(ctx context.Context, c *gate.Call
 	}
 	out := &shape.GetOrganizationsAccessReportResponse{JobCreationDate: r.CreatedAt, IsTruncated: truncated(next), AccessDetails: []shape.AccessDetail{}}
 	if next != nil {
-		out.Marker = new(marker(order + "/" + *next))
+		out.Marker = new(page.Marker(order + "/" + *next))
 	}
 	if out.JobStatus, out.ErrorDetails = jobState(r); !r.EndedAt.IsZero() {
 		out.JobCompletionDate = &r.EndedAt
@@ -83,7 +84,7 @@ func (s *service) GetOrganizationsAccessReport(ctx context.Context, c *gate.Call
 
 // orderedPlace takes the order off a marker.
 func orderedPlace(order string, after *string) (*string, error) {
-	key, err := place(after)
+	key, err := page.Place(after)
 	if err != nil || key == "" {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -115,7 +116,7 @@ func (s *service) ListPolicies(_ context.Context, c *gate.Call, in *shape.ListPo
 	}
 	attached, bounded := usageFilter(in.PolicyUsageFilter)
 	onlyUsed := in.PolicyUsageFilter != nil || in.OnlyAttached != nil && *in.OnlyAttached
-	policies, next := page(s.policiesAfter(account, deref(in.Scope, "All"), after), in.MaxItems,
+	policies, next := page.Take(s.policiesAfter(account, deref(in.Scope, "All"), after), in.MaxItems,
 		func(p managedPolicy) bool {
 			used := !onlyUsed || attached && p.attachments(account) > 0 || bounded && p.boundaryUses(account) > 0
 			return used && inPath(p.path(), in.PathPrefix)
@@ -209,7 +210,7 @@ func (s *service) ListPolicyVersions(_ context.Context, c *gate.Call, in *shape.
 	if err != nil {
 		return nil, err
 	}
-	key, err := place(in.Marker)
+	key, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +218,7 @@ func (s *service) ListPolicyVersions(_ context.Context, c *gate.Call, in *shape.
 	if key != "" && !ok {
 		return nil, invalidMarker()
 	}
-	versions, next := page(slices.Values(p.versions()), in.MaxItems,
+	versions, next := page.Take(slices.Values(p.versions()), in.MaxItems,
 		func(v shape.PolicyVersion) bool {
 			n, _ := versionNumber(*v.VersionId)
 			return key == "" || n < before

@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -110,11 +111,11 @@ func (s *service) ListRoles(_ context.Context, c *gate.Call, in *shape.ListRoles
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	roles, next := page(account.Roles(after), in.MaxItems,
+	roles, next := page.Take(account.Roles(after), in.MaxItems,
 		func(r snapshot.Role) bool { return inPath(r.Path, in.PathPrefix) },
 		func(r snapshot.Role) string { return entity.FoldName(r.Name) })
 	out := &shape.ListRolesResponse{IsTruncated: truncated(next), Marker: next, Roles: make([]shape.Role, 0, len(roles))}

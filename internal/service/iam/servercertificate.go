@@ -9,6 +9,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -121,12 +122,12 @@ func (s *service) ListServerCertificates(_ context.Context, c *gate.Call, in *sh
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
 	type item = snapshot.Item[*entity.ServerCertificate]
-	some, next := page(snapshot.Items[*entity.ServerCertificate](account, after), in.MaxItems,
+	some, next := page.Take(snapshot.Items[*entity.ServerCertificate](account, after), in.MaxItems,
 		func(it item) bool { return inPath(it.Record.Path, in.PathPrefix) },
 		func(it item) string { return entity.FoldName(it.Record.Name) })
 	out := &shape.ListServerCertificatesResponse{IsTruncated: truncated(next), Marker: next,

@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -137,7 +138,7 @@ func (s *service) ListServiceSpecificCredentials(_ context.Context, c *gate.Call
 			return nil, err
 		}
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +151,7 @@ func (s *service) ListServiceSpecificCredentials(_ context.Context, c *gate.Call
 	var next *string
 	if in.AllUsers != nil && *in.AllUsers {
 		type item = snapshot.Item[*entity.ServiceCredential]
-		items, marker := page(snapshot.Items[*entity.ServiceCredential](account, after), in.MaxItems,
+		items, marker := page.Take(snapshot.Items[*entity.ServiceCredential](account, after), in.MaxItems,
 			func(it item) bool { return wanted(it.Record) }, func(it item) string { return entity.FoldName(it.Record.Place().Name) })
 		for _, it := range items {
 			some = append(some, it.Record)
@@ -166,7 +167,7 @@ func (s *service) ListServiceSpecificCredentials(_ context.Context, c *gate.Call
 			return nil, err
 		}
 		all, key := byAge(snapshot.Owned[*entity.ServiceCredential](account, owned), func(r *entity.ServiceCredential) time.Time { return r.CreatedAt }, after)
-		some, next = page(all, in.MaxItems, wanted, key)
+		some, next = page.Take(all, in.MaxItems, wanted, key)
 	}
 	out := &shape.ListServiceSpecificCredentialsResponse{IsTruncated: truncated(next), Marker: next,
 		ServiceSpecificCredentials: make([]shape.ServiceSpecificCredentialMetadata, 0, len(some))}

@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -66,12 +67,12 @@ func (s *service) ListSigningCertificates(_ context.Context, c *gate.Call, in *s
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
 	all, key := byAge(snapshot.Owned[*entity.SigningCertificate](account, owned), func(c *entity.SigningCertificate) time.Time { return c.UploadedAt }, after)
-	some, next := page(all, in.MaxItems, nil, key)
+	some, next := page.Take(all, in.MaxItems, nil, key)
 	out := &shape.ListSigningCertificatesResponse{IsTruncated: truncated(next), Marker: next, Certificates: make([]shape.SigningCertificate, 0, len(some))}
 	for _, r := range some {
 		out.Certificates = append(out.Certificates, shapeSigningCertificate(r, name))

@@ -10,6 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
@@ -193,8 +194,8 @@ func (s *service) simulate(ctx context.Context, c *gate.Call, sim *simulation, m
 		if cost > maxSimulationWork {
 			return nil, fault.New(fault.InvalidInput, "The simulation of %s is too large: give fewer resources or smaller policies.", sim.actions[i])
 		}
-		if work += cost; len(out.EvaluationResults) == limit(maxItems) || work > maxSimulationWork {
-			out.Marker = new(marker(strconv.Itoa(i)))
+		if work += cost; len(out.EvaluationResults) == page.Limit(maxItems) || work > maxSimulationWork {
+			out.Marker = new(page.Marker(strconv.Itoa(i)))
 			break
 		}
 		result, err := s.evaluate(ctx, c, sim, sim.actions[i])
@@ -209,7 +210,7 @@ func (s *service) simulate(ctx context.Context, c *gate.Call, sim *simulation, m
 
 // simulationPlace reads a marker: how many actions went before.
 func simulationPlace(m *string) (int, error) {
-	key, err := place(m)
+	key, err := page.Place(m)
 	if err != nil || key == "" {
 		return 0, err
 	}

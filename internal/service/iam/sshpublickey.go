@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/sshkey"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
@@ -88,12 +89,12 @@ func (s *service) ListSSHPublicKeys(_ context.Context, c *gate.Call, in *shape.L
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
 	all, key := byAge(snapshot.Owned[*entity.SSHKey](account, owned), func(k *entity.SSHKey) time.Time { return k.UploadedAt }, after)
-	keys, next := page(all, in.MaxItems, nil, key)
+	keys, next := page.Take(all, in.MaxItems, nil, key)
 	out := &shape.ListSSHPublicKeysResponse{IsTruncated: truncated(next), Marker: next, SSHPublicKeys: make([]shape.SSHPublicKeyMetadata, 0, len(keys))}
 	for _, k := range keys {
 		out.SSHPublicKeys = append(out.SSHPublicKeys, shape.SSHPublicKeyMetadata{

@@ -8,6 +8,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 	"github.com/ostiary-iam/ostiary/policy"
@@ -168,11 +169,11 @@ func (s *service) ListUsers(ctx context.Context, c *gate.Call, in *shape.ListUse
 	if err != nil {
 		return nil, err
 	}
-	after, err := place(in.Marker)
+	after, err := page.Place(in.Marker)
 	if err != nil {
 		return nil, err
 	}
-	users, next := page(account.Users(after), in.MaxItems,
+	users, next := page.Take(account.Users(after), in.MaxItems,
 		func(u snapshot.User) bool { return inPath(u.Path, in.PathPrefix) },
 		func(u snapshot.User) string { return entity.FoldName(u.Name) })
 	out := &shape.ListUsersResponse{IsTruncated: truncated(next), Marker: next, Users: make([]shape.User, 0, len(users))}

@@ -1,4 +1,4 @@
-package iam
+package page_test
 
 import (
 	"slices"
@@ -6,23 +6,24 @@ import (
 	"testing"
 
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
 )
 
 // FuzzPlace: a marker is one that this server writes, or it is refused.
 func FuzzPlace(f *testing.F) {
-	for _, seed := range []string{"", "MTo", "MTphbGljZQ", "MTphbGljZQ==", "MTph\nbGljZQ", "MjphbGljZQ", "alice", "1:alice", marker("user000"), marker("é")} {
+	for _, seed := range []string{"", "MTo", "MTphbGljZQ", "MTphbGljZQ==", "MTph\nbGljZQ", "MjphbGljZQ", "alice", "1:alice", page.Marker("user000"), page.Marker("é")} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		key, err := place(&text)
-		if err == nil && marker(key) != text {
-			t.Errorf("%q is read as the place %q, whose marker is %q", text, key, marker(key))
+		key, err := page.Place(&text)
+		if err == nil && page.Marker(key) != text {
+			t.Errorf("%q is read as the place %q, whose marker is %q", text, key, page.Marker(key))
 		}
 		if err != nil && fault.KindOf(err) != fault.MarkerInvalid {
 			t.Errorf("%q: %v", text, err)
 		}
-		written := marker(text)
-		if key, err := place(&written); err != nil || key != text {
+		written := page.Marker(text)
+		if key, err := page.Place(&written); err != nil || key != text {
 			t.Errorf("the marker of %q is read as %q, %v", text, key, err)
 		}
 	})
@@ -38,14 +39,14 @@ func TestPage(t *testing.T) {
 		for _, size := range []*int{nil, new(1), new(3), new(100), new(1000)} {
 			var got []int
 			for after := -1; ; {
-				some, next := page(slices.Values(all[after+1:]), size, func(n int) bool { return n%2 == 0 }, strconv.Itoa)
+				some, next := page.Take(slices.Values(all[after+1:]), size, func(n int) bool { return n%2 == 0 }, strconv.Itoa)
 				if got = append(got, some...); next == nil {
 					break
 				}
-				if len(some) != limit(size) {
+				if len(some) != page.Limit(size) {
 					t.Fatalf("%d items: a page of %d that is not the last", length, len(some))
 				}
-				key, err := place(next)
+				key, err := page.Place(next)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -54,7 +55,7 @@ func TestPage(t *testing.T) {
 				}
 			}
 			if want := (length + 1) / 2; len(got) != want || !slices.IsSorted(got) {
-				t.Errorf("%d items in pages of %d: got %v", length, limit(size), got)
+				t.Errorf("%d items in pages of %d: got %v", length, page.Limit(size), got)
 			}
 		}
 	}
