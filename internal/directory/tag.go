@@ -114,7 +114,7 @@ func sameKey(kind entity.Kind, a, b string) bool {
 // mergeTags returns have with add put in. A replaced tag keeps its place and takes the new key's case.
 func mergeTags(acct *entity.Account, kind entity.Kind, have, add []entity.Tag) ([]entity.Tag, error) {
 	for i, tag := range add {
-		if err := checkTag(tag); err != nil {
+		if err := CheckTag(tag); err != nil {
 			return nil, err
 		}
 		for _, other := range add[:i] {
@@ -145,9 +145,9 @@ func removeTags(kind entity.Kind, have []entity.Tag, keys []string) []entity.Tag
 	})
 }
 
-// checkTag holds a tag to its lengths and to letters, separators, digits and _.:/=+-@ (S4-M56), and keeps the prefix aws:
+// CheckTag holds a tag to its lengths and to letters, separators, digits and _.:/=+-@ (S4-M56), and keeps the prefix aws:
 // for AWS.
-func checkTag(tag entity.Tag) error {
+func CheckTag(tag entity.Tag) error {
 	switch {
 	case tag.Key == "" || utf8.RuneCountInString(tag.Key) > maxTagKey || !isTagText(tag.Key):
 		return &fault.Error{Kind: fault.Invalid, Subject: "key", Message: "The specified value for key is invalid. " +

@@ -12,6 +12,8 @@ var (
 	UsagePlane    = keyenc.Encode("use")
 	OpenJobsPlane = keyenc.Encode("job", "open")
 	OutboxPlane   = keyenc.Encode("out")
+	// CachePlane is ElastiCache's: package inventory draws it.
+	CachePlane = keyenc.Encode("ec")
 	// TokenPlane is the inventory of hardware tokens.
 	TokenPlane = keyenc.Encode("otp", "token")
 	// UsedAssertions is all SAML assertions that were used and could be used again, in the order in which they may be forgotten.

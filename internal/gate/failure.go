@@ -142,19 +142,18 @@ var (
 // hidden is what a caller reads about an error that shows nothing.
 const hidden = "The request processing has failed because of an unknown error, exception or failure."
 
-// failure maps an error to what is written. own is the service's table and may be nil.
-func failure(err error, protocol wire.Protocol, own Codes) wire.Failure {
+// failure maps an error to what is written. s is the service that failed; nil where none is known.
+func failure(err error, protocol wire.Protocol, s *Service) wire.Failure {
 	if r, ok := errors.AsType[*wire.Refusal](err); ok {
 		return wire.Failure{Code: r.Code, Message: fault.MessageOf(err), Status: r.Status, Sender: true}
 	}
-	kind := fault.KindOf(err)
-	code, ok := own[kind]
+	code, ok := s.code(err)
 	if !ok {
 		table := queryCodes
 		if protocol == wire.JSON {
 			table = jsonCodes
 		}
-		if code, ok = table[kind]; !ok {
+		if code, ok = table[fault.KindOf(err)]; !ok {
 			code = table[fault.Internal]
 		}
 	}
@@ -163,4 +162,18 @@ func failure(err error, protocol wire.Protocol, own Codes) wire.Failure {
 		message = hidden
 	}
 	return wire.Failure{Code: code.Code, Message: message, Status: code.Status, Sender: code.Status < 500}
+}
+
+// code is the service's own code for an error, if it has one.
+func (s *Service) code(err error) (Code, bool) {
+	if s == nil {
+		return Code{}, false
+	}
+	if e, ok := errors.AsType[*fault.Error](err); ok && s.Code != nil {
+		if code, ok := s.Code(e); ok {
+			return code, true
+		}
+	}
+	code, ok := s.Codes[fault.KindOf(err)]
+	return code, ok
 }

@@ -44,7 +44,9 @@ type Service struct {
 	Handlers map[string]wire.Handler[*Call] // by operation, from the generated Bind
 	Rows     map[string]Row                 // by operation; one for each handler
 	Codes    Codes                          // where the service's error codes differ from its protocol's
-	Resource authorizer.Resources           // may be nil: the service owns no resources
+	// Code is asked before Codes, by services whose codes name what the error speaks of (CacheClusterNotFound); nil where none do.
+	Code     func(*fault.Error) (Code, bool)
+	Resource authorizer.Resources // may be nil: the service owns no resources
 	// Admit refuses callers by the kind of their credentials, before any policy is asked; nil admits everyone.
 	Admit func(*Call) error
 	// Prove checks what a request offers beside its signature, a one-time code, and puts what it proves into the call's Env. It runs
@@ -56,9 +58,19 @@ type Service struct {
 	// Source is the event source, "iam.amazonaws.com". Region is the region its events carry; empty means the region of the
 	// request's signature: global services have one region of their own.
 	Source, Region string
+	// View is the service's own view of its records; nil of services whose reads come from the snapshot.
+	View View
 	// GlobalEndpoint is the name of the endpoint that is no region's, such as "sts.amazonaws.com"; empty where there is none. Its
 	// calls are signed for, and belong to, us-east-1.
 	GlobalEndpoint string
+}
+
+// View is what a service keeps in memory of its records beside the snapshot: a [follow.Follower].
+type View interface {
+	// Freshness is how long ago the view was last known to be current.
+	Freshness() time.Duration
+	// Reach waits until the view has reached a revision.
+	Reach(context.Context, store.Revision) error
 }
 
 // Recorder takes closed events of reads, denials and failures. It must not block for longer than a buffer takes.
@@ -234,7 +246,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx := context.WithValue(r.Context(), callKey{}, c)
 	out, err := g.run(ctx, c, r, body)
 	if err != nil {
-		f := failure(err, req.API.Protocol, c.service.Codes)
+		f := failure(err, req.API.Protocol, c.service)
 		g.note(c, began, f.Code, err)
 		g.apis.WriteFailure(w, req.API, id, f)
 		return
@@ -263,7 +275,11 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 
 // look gives the call the newest snapshot, where that is not too old to decide on.
 func (g *Gate) look(c *Call) error {
-	if age := g.snapshots.Freshness(); age > g.maxStale {
+	age := g.snapshots.Freshness()
+	if v := c.service.View; v != nil {
+		age = max(age, v.Freshness())
+	}
+	if age > g.maxStale {
 		return &fault.Error{Kind: fault.Unavailable, Message: "The service cannot reach its store and does not decide on what it last knew. Try again.",
 			Cause: fmt.Errorf("the snapshot was current %s ago", age)}
 	}
@@ -301,7 +317,7 @@ func (g *Gate) operate(ctx context.Context, c *Call, row Row, handler wire.Handl
 		if attempt == attempts {
 			return nil, g.closed(c, fault.New(fault.Conflict, "The request was overtaken by other changes too often. Try again."))
 		}
-		newest, err := g.newest(ctx)
+		newest, err := g.newest(ctx, c.service)
 		if err != nil {
 			return nil, g.closed(c, err)
 		}
@@ -382,7 +398,10 @@ func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) 
 	if _, err := g.snapshots.Wait(ctx, c.committed); err != nil {
 		return fault.Wrap(err, "waiting for the snapshot to reach the write")
 	}
-	return nil
+	if c.service.View == nil {
+		return nil
+	}
+	return fault.Wrap(c.service.View.Reach(ctx, c.committed), "waiting for the service's view to reach the write")
 }
 
 // closed records the failed call and returns err. A call that failed after its write has its event already, and one of
@@ -391,16 +410,21 @@ func (g *Gate) closed(c *Call, err error) error {
 	if c.recorded || c.Caller == nil {
 		return err
 	}
-	f := failure(err, c.Request.API.Protocol, c.service.Codes)
+	f := failure(err, c.Request.API.Protocol, c.service)
 	g.record(c, nil, &f)
 	return err
 }
 
-// newest returns a snapshot that has everything committed by now.
-func (g *Gate) newest(ctx context.Context) (*snapshot.Snapshot, error) {
+// newest returns a snapshot that has everything committed by now, and waits until the service's view has it too.
+func (g *Gate) newest(ctx context.Context, s *Service) (*snapshot.Snapshot, error) {
 	head, err := g.store.Head(ctx)
 	if err != nil {
 		return nil, fault.Wrap(err, "asking for the head")
+	}
+	if s.View != nil {
+		if err := s.View.Reach(ctx, head); err != nil {
+			return nil, err
+		}
 	}
 	return g.snapshots.Wait(ctx, head)
 }

@@ -52,7 +52,7 @@ func (g *Gate) CallAsService(ctx context.Context, sc ServiceCall) (wire.Output, 
 	out, err := g.serve(context.WithValue(ctx, callKey{}, c), c)
 	code := ""
 	if err != nil {
-		code = failure(err, req.API.Protocol, s.Codes).Code
+		code = failure(err, req.API.Protocol, s).Code
 	}
 	g.note(c, began, code, err)
 	return out, err

@@ -172,6 +172,12 @@ func (f *Follower[T, V]) Wait(ctx context.Context, rev store.Revision) (*T, erro
 	}
 }
 
+// Reach is Wait for those who do not want the view.
+func (f *Follower[T, V]) Reach(ctx context.Context, rev store.Revision) error {
+	_, err := f.Wait(ctx, rev)
+	return err
+}
+
 func (f *Follower[T, V]) unavailable(cause error) error {
 	return &fault.Error{Kind: fault.Unavailable, Subject: f.config.Name, Cause: cause}
 }
