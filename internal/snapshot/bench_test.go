@@ -4,113 +4,59 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"testing"
 
 	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/keyenc"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/mem"
+	"github.com/ostiary-iam/ostiary/internal/testenv/population"
 )
 
-// population is how many users the benchmarks work with: OSTIARY_BENCH_USERS, or 100,000. Per 5,000 users there is an
-// account with 500 roles, 100 groups and 100 policies; every user has an access key, is in a group, has one attached and
-// one inline policy and a tag.
-func population() int {
+// shape is how many entities the benchmarks work with: OSTIARY_BENCH_USERS users, or 100,000, in accounts of 5,000. What a load
+// takes, and what stays in memory, is measured by the program in bench.
+func shape() population.Shape {
+	users := 100_000
 	if n, err := strconv.Atoi(os.Getenv("OSTIARY_BENCH_USERS")); err == nil && n > 0 {
-		return n
+		users = n
 	}
-	return 100_000
-}
-
-func benchAccount(n int) string { return fmt.Sprintf("%012d", 100000000000+n) }
-
-func benchUser(n int) *entity.User {
-	a := n / 5000
-	return &entity.User{
-		ID: fmt.Sprintf("AIDA%017X", n), Account: benchAccount(a), Name: fmt.Sprintf("user-%07d", n*7919%10_000_000), Path: "/staff/",
-		CreatedAt: born, Tags: []entity.Tag{{Key: "team", Value: "t" + strconv.Itoa(n%50)}},
-		Grants: entity.Grants{
-			Attached: []string{fmt.Sprintf("ANPAB%016X", a*100+n%100)},
-			Inline:   []entity.InlinePolicy{{Name: "own", Document: allow}},
-		},
-		Groups: []string{fmt.Sprintf("AGPA%017X", a*100+n%100)},
-		Keys:   []string{fmt.Sprintf("AKIA%016X", n)},
-	}
+	accounts := (users + 4999) / 5000
+	return population.Shape{Accounts: accounts, Users: users / accounts, Groups: 100, Roles: 500, Policies: 100, Keys: true}
 }
 
 var benchStore = sync.OnceValue(func() *mem.Store {
 	s := mem.Open(mem.Config{})
-	var batch []any
-	flush := func() {
-		_, err := s.Update(context.Background(), func(txn store.Txn) error {
-			for _, r := range batch {
-				txn.Put(keyOf(r), entity.Encode(r))
-			}
-			return nil
-		})
-		if err != nil {
-			panic(err)
-		}
-		batch = batch[:0]
+	if err := population.Write(context.Background(), s, shape()); err != nil {
+		panic(err)
 	}
-	add := func(r any) {
-		if batch = append(batch, r); len(batch) == store.MaxOps {
-			flush()
-		}
-	}
-	users := population()
-	for a := range (users + 4999) / 5000 {
-		account := benchAccount(a)
-		add(&entity.Account{ID: account, Alias: "alias-" + account, CreatedAt: born})
-		for i := range 100 {
-			policyID := fmt.Sprintf("ANPAB%016X", a*100+i)
-			add(&entity.Policy{ID: policyID, Account: account, Name: fmt.Sprint("policy-", i), Path: "/", CreatedAt: born,
-				UpdatedAt: born, Default: 1, Next: 2, Versions: []entity.PolicyVersion{{Number: 1, Document: allow, CreatedAt: born}}})
-			add(&entity.Group{ID: fmt.Sprintf("AGPA%017X", a*100+i), Account: account, Name: fmt.Sprint("group-", i), Path: "/",
-				CreatedAt: born, Grants: entity.Grants{Attached: []string{policyID}}, Members: 50})
-		}
-		for i := range 500 {
-			add(&entity.Role{ID: fmt.Sprintf("AROA%017X", a*500+i), Account: account, Name: fmt.Sprint("role-", i), Path: "/",
-				CreatedAt: born, MaxSession: 3600e9, Trust: trust,
-				Grants: entity.Grants{Attached: []string{fmt.Sprintf("ANPAB%016X", a*100+i%100)}}})
-		}
-	}
-	for n := range users {
-		u := benchUser(n)
-		add(u)
-		add(&entity.AccessKey{ID: u.Keys[0], Account: u.Account, User: u.ID, Sealed: make([]byte, 90), CreatedAt: born})
-	}
-	flush()
 	return s
 })
 
-// BenchmarkLoad reads everything from a store in memory. heap-B/user is what stays, all entities together, by users.
-func BenchmarkLoad(b *testing.B) {
-	s := benchStore()
-	users := population()
-	for b.Loop() {
-		b.StopTimer()
-		before := heap()
-		b.StartTimer()
-		f := follow(b, s)
-		wait(b, f, 0)
-		b.StopTimer()
-		b.ReportMetric(float64(heap()-before)/float64(users), "heap-B/user")
-		runtime.KeepAlive(f)
-		b.StartTimer()
+// someUsers are a thousand users of the population.
+func someUsers() []*entity.User {
+	var users []*entity.User
+	err := benchStore().View(context.Background(), func(r store.Reader) error {
+		for e, err := range r.Range(keyenc.Encode("id", "user")) {
+			if err != nil {
+				return err
+			}
+			u, err := entity.Decode[entity.User](e.Value)
+			if err != nil {
+				return err
+			}
+			if users = append(users, u); len(users) == 1000 {
+				break
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		panic(err)
 	}
-	b.ReportMetric(float64(users)*float64(b.N)/b.Elapsed().Seconds(), "users/s")
-}
-
-func heap() int64 {
-	runtime.GC()
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return int64(m.HeapAlloc)
+	return users
 }
 
 // BenchmarkApply writes one user in a transaction, again and again, and waits for the last to be visible.
@@ -118,11 +64,12 @@ func BenchmarkApply(b *testing.B) {
 	s := benchStore()
 	f := follow(b, s)
 	wait(b, f, 0)
+	users := someUsers()
 	var rev store.Revision
 	published := f.Stats().Published
 	n := 0
 	for b.Loop() {
-		u := benchUser(n % population())
+		u := users[n%len(users)]
 		u.Tags[0].Value = strconv.Itoa(n)
 		rev, _ = s.Update(context.Background(), func(txn store.Txn) error {
 			txn.Put(keyOf(u), entity.Encode(u))
@@ -139,9 +86,10 @@ func BenchmarkVisible(b *testing.B) {
 	s := benchStore()
 	f := follow(b, s)
 	wait(b, f, 0)
+	users := someUsers()
 	n := 0
 	for b.Loop() {
-		u := benchUser(n % population())
+		u := users[n%len(users)]
 		rev, _ := s.Update(context.Background(), func(txn store.Txn) error {
 			txn.Put(keyOf(u), entity.Encode(u))
 			return nil
@@ -155,8 +103,7 @@ func BenchmarkVisible(b *testing.B) {
 func BenchmarkHot(b *testing.B) {
 	f := follow(b, benchStore())
 	wait(b, f, 0)
-	users := population()
-	for n := range min(users, 1000) {
+	for n := range benchKeys() {
 		if _, err := readHot(f, n); err != nil {
 			b.Fatal(err)
 		}
@@ -164,7 +111,7 @@ func BenchmarkHot(b *testing.B) {
 	b.ReportAllocs()
 	n := 0
 	for b.Loop() {
-		readHot(f, n%min(users, 1000))
+		readHot(f, n%len(benchKeys()))
 		n++
 	}
 }
@@ -172,7 +119,7 @@ func BenchmarkHot(b *testing.B) {
 var benchKeys = sync.OnceValue(func() []string {
 	keys := make([]string, 1000)
 	for n := range keys {
-		keys[n] = benchUser(n).Keys[0]
+		keys[n] = shape().Key(0, n)
 	}
 	return keys
 })
