@@ -95,6 +95,8 @@ type Config struct {
 	CompactEvery time.Duration
 	// Logger is told what goes wrong beside calls; nil means no messages.
 	Logger *slog.Logger
+	// Now is for the age of proofs and must carry a monotonic reading; nil means time.Now.
+	Now func() time.Time
 }
 
 // Store implements [store.Store]. Make it with [Open].
@@ -188,6 +190,9 @@ func (c *Config) complete() error {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
 	}
 	return nil
 }

@@ -107,7 +107,7 @@ func (s *Store) commit(ctx context.Context, r *reader, writes []overlay.Write, s
 	// An Update that has begun is finished: the caller's end does not make the outcome unknown.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Timeout)
 	defer cancel()
-	began := time.Now()
+	began := s.cfg.Now()
 	resp, err := s.client.Txn(ctx).If(compares...).Then(ops...).Else(otherwise...).Commit()
 	if err != nil {
 		return 0, nil, commitError(err)

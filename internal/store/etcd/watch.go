@@ -112,7 +112,7 @@ func (s *Store) prove(ctx context.Context) {
 		if s.watchers.Load() == 0 {
 			continue
 		}
-		before, began := s.proofs.newest(), time.Now()
+		before, began := s.proofs.newest(), s.cfg.Now()
 		head, err := s.head(ctx)
 		switch {
 		case err != nil: // the watches' silence says it
@@ -204,7 +204,7 @@ func (w *watcher) step() (more bool, err error) {
 	if epoch != w.epoch {
 		return true, fmt.Errorf("%w: the store went back", store.ErrCompacted)
 	}
-	now := time.Now()
+	now := w.s.cfg.Now()
 	if w.due(last, now) {
 		w.told, w.since, w.begun = w.at, last.at, true
 		return w.yield(store.Batch{Revision: w.at}, nil), nil
@@ -225,7 +225,7 @@ func (w *watcher) step() (more bool, err error) {
 	case <-news:
 	case <-timer.C:
 	}
-	if !w.ask.IsZero() && !time.Now().Before(w.ask) {
+	if !w.ask.IsZero() && !w.s.cfg.Now().Before(w.ask) {
 		w.request()
 	}
 	return true, nil
@@ -266,7 +266,7 @@ func (w *watcher) request() {
 	ctx, cancel := context.WithTimeout(w.ctx, askAgain/2)
 	defer cancel()
 	_ = w.s.client.RequestProgress(ctx) // asked again if nothing comes
-	w.last = time.Now()
+	w.last = w.s.cfg.Now()
 	w.asked, w.ask = w.last, time.Time{}
 }
 
