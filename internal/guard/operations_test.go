@@ -22,19 +22,19 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/federation/samltest"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/node"
+	"github.com/ostiary-iam/ostiary/internal/service/elasticache"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
-	"github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/organizations"
 	"github.com/ostiary-iam/ostiary/sigv4"
 )
 
 // services are all that a node serves, for what can be read off them. They are never called.
 func services() []*gate.Service {
-	return []*gate.Service{iam.New(iam.Config{}), sts.New(sts.Config{}), {API: organizations.API}, {API: elasticache.API}}
+	return []*gate.Service{iam.New(iam.Config{}), sts.New(sts.Config{}), {API: organizations.API}, elasticache.New(elasticache.Config{})}
 }
 
 // TestEveryOperationHasItsRow: every operation of every API has a handler and a permission row, or a reason why it is not built.
@@ -286,6 +286,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Name":              "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),
 		"GlobalEndpointTokenVersion": "v2Token", "TemplateArn": "arn:aws:iam::aws:role-template/ec2.amazonaws.com/Instances:1",
 		"Properties.key": "RoleManager/Enabled", "Properties.value": "true",
+		"ResourceName":         "arn:aws:elasticache:us-east-1:" + i.account + ":subnetgroup:front",
+		"CacheSubnetGroupName": "front", "CacheSubnetGroupDescription": "x", "SubnetIds.SubnetIdentifier.1": "subnet-1",
 		"Password": "First-horse-1", "OldPassword": "First-horse-1", "NewPassword": "Second-horse-2",
 	}
 	for _, s := range services() {

@@ -37,6 +37,7 @@ import (
 	"github.com/ostiary-iam/ostiary/catalog"
 	"github.com/ostiary-iam/ostiary/internal/credential"
 	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
@@ -95,6 +96,7 @@ type Node struct {
 	ring      *seal.Ring
 	directory *directory.Directory
 	snapshots *snapshot.Follower
+	caches    *inventory.Follower // what ElastiCache resources there are
 	trail     *trail.Log
 	mover     *trail.Mover
 	gate      *gate.Gate
@@ -234,14 +236,15 @@ func (n *Node) follow(ctx context.Context) error {
 	n.metrics.Snapshot(func() (int64, time.Duration) {
 		return int64(n.snapshots.Current().Revision()), n.snapshots.Freshness()
 	})
+	n.caches = inventory.Follow(inventory.Config{Store: n.store, Log: n.cfg.Logger})
 	n.run("the snapshot", n.snapshots.Run)
+	n.run("the inventory of ElastiCache", n.caches.Run)
 	n.run("the trail's mover", n.mover.Run)
 	head, err := n.store.Head(ctx)
 	if err != nil {
 		return err
 	}
-	_, err = n.snapshots.Wait(ctx, head)
-	return err
+	return errors.Join(n.snapshots.Reach(ctx, head), n.caches.Reach(ctx, head))
 }
 
 // run starts something that should go on as long as the node does; Close stops it and waits.
@@ -297,10 +300,10 @@ func (n *Node) dated(api http.Handler) http.Handler {
 
 // ready returns nil when requests can be decided.
 func (n *Node) ready() error {
-	if err := n.snapshots.Err(); err != nil {
+	if err := errors.Join(n.snapshots.Err(), n.caches.Err()); err != nil {
 		return err
 	}
-	if age := n.snapshots.Freshness(); age > n.cfg.MaxStale {
+	if age := max(n.snapshots.Freshness(), n.caches.Freshness()); age > n.cfg.MaxStale {
 		return fmt.Errorf("the snapshot was current %s ago", age)
 	}
 	return nil

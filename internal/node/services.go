@@ -10,11 +10,11 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/report"
+	"github.com/ostiary-iam/ostiary/internal/service/elasticache"
 	"github.com/ostiary-iam/ostiary/internal/service/iam"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
 	"github.com/ostiary-iam/ostiary/internal/unlink"
 	"github.com/ostiary-iam/ostiary/internal/usage"
-	"github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 	"github.com/ostiary-iam/ostiary/internal/wire/shape/organizations"
 )
 
@@ -42,7 +42,7 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 			Assertions: n.directory, SAMLEndpoints: n.cfg.SAMLEndpoints, Region: n.cfg.Region,
 		}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
-		{API: elasticache.API, Source: "elasticache.amazonaws.com"},
+		elasticache.New(elasticache.Config{Directory: n.directory, Inventory: n.caches}),
 	}
 }
 

@@ -22,6 +22,7 @@ const (
 	SubjectTag         = "tag"
 	SubjectSubnet      = "subnet"
 	SubjectSubnetQuota = "subnet quota"
+	SubjectCombination = "combination of parameters"
 )
 
 // count is the number of resources of one type in an account and region.

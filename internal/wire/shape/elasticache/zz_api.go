@@ -18,7 +18,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "AddTagsToResource", NewInput: func() wire.Input { return new(AddTagsToResourceMessage) },
 		NewOutput: func() wire.Output { return new(TagListMessage) },
 		Errors:    []string{"CacheClusterNotFound", "CacheParameterGroupNotFound", "CacheSecurityGroupNotFound", "CacheSubnetGroupNotFoundFault", "InvalidReplicationGroupState", "ReplicationGroupNotFoundFault", "ReservedCacheNodeNotFound", "SnapshotNotFoundFault", "UserNotFound", "UserGroupNotFound", "ServerlessCacheNotFoundFault", "InvalidServerlessCacheStateFault", "ServerlessCacheSnapshotNotFoundFault", "InvalidServerlessCacheSnapshotStateFault", "TagQuotaPerResourceExceeded", "InvalidARN"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "AuthorizeCacheSecurityGroupIngress", NewInput: func() wire.Input { return new(AuthorizeCacheSecurityGroupIngressMessage) },
@@ -78,7 +77,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateCacheSubnetGroup", NewInput: func() wire.Input { return new(CreateCacheSubnetGroupMessage) },
 		NewOutput: func() wire.Output { return new(CreateCacheSubnetGroupResult) },
 		Errors:    []string{"CacheSubnetGroupAlreadyExists", "CacheSubnetGroupQuotaExceeded", "CacheSubnetQuotaExceededFault", "TagQuotaPerResourceExceeded", "InvalidSubnet", "SubnetNotAllowedFault"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "CreateGlobalReplicationGroup", NewInput: func() wire.Input { return new(CreateGlobalReplicationGroupMessage) },
@@ -152,8 +150,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteCacheSubnetGroup", NewInput: func() wire.Input { return new(DeleteCacheSubnetGroupMessage) },
-		Errors:  []string{"CacheSubnetGroupInUse", "CacheSubnetGroupNotFoundFault"},
-		Unbuilt: "ElastiCache: the service is not built.",
+		Errors: []string{"CacheSubnetGroupInUse", "CacheSubnetGroupNotFoundFault"},
 	},
 	{
 		Name: "DeleteGlobalReplicationGroup", NewInput: func() wire.Input { return new(DeleteGlobalReplicationGroupMessage) },
@@ -236,7 +233,6 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(CacheSubnetGroupMessage) },
 		Errors:    []string{"CacheSubnetGroupNotFoundFault"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"CacheSubnetGroups"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeEngineDefaultParameters", NewInput: func() wire.Input { return new(DescribeEngineDefaultParametersMessage) },
@@ -369,7 +365,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ListTagsForResource", NewInput: func() wire.Input { return new(ListTagsForResourceMessage) },
 		NewOutput: func() wire.Output { return new(TagListMessage) },
 		Errors:    []string{"CacheClusterNotFound", "CacheParameterGroupNotFound", "CacheSecurityGroupNotFound", "CacheSubnetGroupNotFoundFault", "InvalidReplicationGroupState", "ReplicationGroupNotFoundFault", "ReservedCacheNodeNotFound", "SnapshotNotFoundFault", "UserNotFound", "UserGroupNotFound", "ServerlessCacheNotFoundFault", "InvalidServerlessCacheStateFault", "ServerlessCacheSnapshotNotFoundFault", "InvalidServerlessCacheSnapshotStateFault", "InvalidARN"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "ModifyCacheCluster", NewInput: func() wire.Input { return new(ModifyCacheClusterMessage) },
@@ -387,7 +382,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ModifyCacheSubnetGroup", NewInput: func() wire.Input { return new(ModifyCacheSubnetGroupMessage) },
 		NewOutput: func() wire.Output { return new(ModifyCacheSubnetGroupResult) },
 		Errors:    []string{"CacheSubnetGroupNotFoundFault", "CacheSubnetQuotaExceededFault", "SubnetInUse", "InvalidSubnet", "SubnetNotAllowedFault"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "ModifyGlobalReplicationGroup", NewInput: func() wire.Input { return new(ModifyGlobalReplicationGroupMessage) },
@@ -453,7 +447,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "RemoveTagsFromResource", NewInput: func() wire.Input { return new(RemoveTagsFromResourceMessage) },
 		NewOutput: func() wire.Output { return new(TagListMessage) },
 		Errors:    []string{"CacheClusterNotFound", "CacheParameterGroupNotFound", "CacheSecurityGroupNotFound", "CacheSubnetGroupNotFoundFault", "InvalidReplicationGroupState", "ReplicationGroupNotFoundFault", "ReservedCacheNodeNotFound", "SnapshotNotFoundFault", "UserNotFound", "UserGroupNotFound", "ServerlessCacheNotFoundFault", "InvalidServerlessCacheStateFault", "ServerlessCacheSnapshotNotFoundFault", "InvalidServerlessCacheSnapshotStateFault", "InvalidARN", "TagNotFound"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "ResetCacheParameterGroup", NewInput: func() wire.Input { return new(ResetCacheParameterGroupMessage) },

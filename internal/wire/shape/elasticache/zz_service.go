@@ -3,6 +3,8 @@
 package elasticache
 
 import (
+	"context"
+
 	"github.com/ostiary-iam/ostiary/internal/wire"
 )
 
@@ -10,9 +12,24 @@ import (
 // internal/wire/gen/unbuilt.txt. C is what the caller's side hands to every operation. A method owns neither in nor what
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
+	AddTagsToResource(ctx context.Context, c C, in *AddTagsToResourceMessage) (*TagListMessage, error)
+	CreateCacheSubnetGroup(ctx context.Context, c C, in *CreateCacheSubnetGroupMessage) (*CreateCacheSubnetGroupResult, error)
+	DeleteCacheSubnetGroup(ctx context.Context, c C, in *DeleteCacheSubnetGroupMessage) error
+	DescribeCacheSubnetGroups(ctx context.Context, c C, in *DescribeCacheSubnetGroupsMessage) (*CacheSubnetGroupMessage, error)
+	ListTagsForResource(ctx context.Context, c C, in *ListTagsForResourceMessage) (*TagListMessage, error)
+	ModifyCacheSubnetGroup(ctx context.Context, c C, in *ModifyCacheSubnetGroupMessage) (*ModifyCacheSubnetGroupResult, error)
+	RemoveTagsFromResource(ctx context.Context, c C, in *RemoveTagsFromResourceMessage) (*TagListMessage, error)
 }
 
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
-	return map[string]wire.Handler[C]{}
+	return map[string]wire.Handler[C]{
+		"AddTagsToResource":         wire.WithOutput(s.AddTagsToResource),
+		"CreateCacheSubnetGroup":    wire.WithOutput(s.CreateCacheSubnetGroup),
+		"DeleteCacheSubnetGroup":    wire.WithoutOutput(s.DeleteCacheSubnetGroup),
+		"DescribeCacheSubnetGroups": wire.WithOutput(s.DescribeCacheSubnetGroups),
+		"ListTagsForResource":       wire.WithOutput(s.ListTagsForResource),
+		"ModifyCacheSubnetGroup":    wire.WithOutput(s.ModifyCacheSubnetGroup),
+		"RemoveTagsFromResource":    wire.WithOutput(s.RemoveTagsFromResource),
+	}
 }
