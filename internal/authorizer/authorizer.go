@@ -39,6 +39,8 @@ type Caller struct {
 	Provider        string // aws:FederatedProvider
 	Keys            []Key  // that the identity provider stated and that stay with the session; of services, what they act for
 	Chained         bool
+	// Console says that these are the credentials of a console session.
+	Console bool
 	// AssumedRoot says that this is a session of AssumeRoot: the principal is a root user, and the session policies bind it.
 	AssumedRoot bool
 }

@@ -278,7 +278,7 @@ func sessionCaller(s *snapshot.Snapshot, cl *session.Claims) (*authorizer.Caller
 		EntityID: cl.PrincipalID, AccessKeyID: cl.AccessKeyID, Temporary: true, SessionName: cl.SessionName,
 		Issued: cl.Issued, Expires: cl.Expires, MFAAt: cl.MFAAt, MFAKnown: true,
 		SessionTags: cl.Tags, TransitiveTags: cl.TransitiveTagKeys,
-		SourceIdentity: cl.SourceIdentity, Provider: cl.Provider, Chained: cl.Chained,
+		SourceIdentity: cl.SourceIdentity, Provider: cl.Provider, Chained: cl.Chained, Console: cl.Console,
 	}
 	for _, k := range cl.Context {
 		caller.Keys = append(caller.Keys, authorizer.Key{Name: k.Key, Values: k.Values})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/entity"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 	"github.com/ostiary-iam/ostiary/policy"
@@ -89,7 +90,8 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 		e.Identity, e.Recipient = trail.Identity{Type: trail.TypeAWSService, InvokedBy: name}, c.owner
 		e.SourceIP, e.UserAgent = name, name // as CloudTrail has them of services (S2-391)
 	} else if c.Caller != nil {
-		e.Identity, e.Recipient = identityOf(c), c.Caller.Principal.Account
+		e.Identity, e.Recipient = identityOf(c.Snapshot, c.Caller), c.Caller.Principal.Account
+		e.FromConsole = c.Caller.Console
 	}
 	if c.decoded {
 		e.RequestParameters = c.Request.Input.AppendEvent(nil)
@@ -113,25 +115,31 @@ func (c *Call) closeEvent(out wire.Output, f *wire.Failure) *trail.Event {
 			e.Resources = append(e.Resources, trail.Resource{AccountID: a.Account, Type: a.ProviderType, ARN: a.Provider})
 		}
 	}
-	if s := c.event.tls; s != nil {
-		e.TLS = &trail.TLS{
-			Version:     strings.ReplaceAll(tls.VersionName(s.Version), "TLS ", "TLSv"),
-			CipherSuite: tls.CipherSuiteName(s.CipherSuite), ClientHost: c.event.host,
-		}
-	}
+	e.TLS = connection(c.event.tls, c.event.host)
 	return e
 }
 
+// connection describes a request's connection; nil: it was not TLS.
+func connection(s *tls.ConnectionState, host string) *trail.TLS {
+	if s == nil {
+		return nil
+	}
+	return &trail.TLS{
+		Version:     strings.ReplaceAll(tls.VersionName(s.Version), "TLS ", "TLSv"),
+		CipherSuite: tls.CipherSuiteName(s.CipherSuite), ClientHost: host,
+	}
+}
+
 // identityOf is the identity block for each kind of caller (S2 section AH.2).
-func identityOf(c *Call) trail.Identity {
-	p := &c.Caller.Principal
-	id := trail.Identity{PrincipalID: p.UniqueID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: c.Caller.AccessKeyID}
+func identityOf(s *snapshot.Snapshot, caller *authorizer.Caller) trail.Identity {
+	p := &caller.Principal
+	id := trail.Identity{PrincipalID: p.UniqueID, ARN: p.ARN, AccountID: p.Account, AccessKeyID: caller.AccessKeyID}
 	switch p.Type {
 	case policy.Root:
 		id.Type = trail.TypeRoot
 	case policy.User:
 		id.Type = trail.TypeIAMUser
-		if u, ok := c.Snapshot.UserByID(c.Caller.EntityID); ok {
+		if u, ok := s.UserByID(caller.EntityID); ok {
 			id.UserName = u.Name
 		}
 	case policy.FederatedUser:
@@ -139,21 +147,21 @@ func identityOf(c *Call) trail.Identity {
 	default:
 		id.Type = trail.TypeAssumedRole
 	}
-	if !c.Caller.Temporary {
+	if !caller.Temporary {
 		return id
 	}
 	id.Session = &trail.SessionContext{
-		Attributes:     trail.SessionAttributes{CreationDate: c.Caller.Issued, MFAAuthenticated: !c.Caller.MFAAt.IsZero()},
-		SourceIdentity: c.Caller.SourceIdentity, AssumedRoot: c.Caller.AssumedRoot,
+		Attributes:     trail.SessionAttributes{CreationDate: caller.Issued, MFAAuthenticated: !caller.MFAAt.IsZero()},
+		SourceIdentity: caller.SourceIdentity, AssumedRoot: caller.AssumedRoot,
 	}
-	if strings.Contains(c.Caller.Provider, ":oidc-provider/") {
-		id.Session.WebIdentity = federation(c.Caller)
+	if strings.Contains(caller.Provider, ":oidc-provider/") {
+		id.Session.WebIdentity = federation(caller)
 	}
 	switch p.Type {
 	case policy.FederatedUser:
-		id.Session.Issuer = federationIssuer(c)
+		id.Session.Issuer = federationIssuer(s, caller)
 	case policy.AssumedRole:
-		if r, ok := c.Snapshot.RoleByID(c.Caller.EntityID); ok {
+		if r, ok := s.RoleByID(caller.EntityID); ok {
 			id.Session.Issuer = &trail.SessionIssuer{Type: "Role", PrincipalID: r.ID, ARN: r.ARN(), AccountID: r.Account, UserName: r.Name}
 		}
 	}
@@ -161,9 +169,9 @@ func identityOf(c *Call) trail.Identity {
 }
 
 // federationIssuer is who called GetFederationToken: a user, or the root user.
-func federationIssuer(c *Call) *trail.SessionIssuer {
-	account := c.Account()
-	if u, ok := c.Snapshot.UserByID(c.Caller.EntityID); ok {
+func federationIssuer(s *snapshot.Snapshot, caller *authorizer.Caller) *trail.SessionIssuer {
+	account := caller.Principal.Account
+	if u, ok := s.UserByID(caller.EntityID); ok {
 		return &trail.SessionIssuer{Type: trail.TypeIAMUser, PrincipalID: u.ID, ARN: u.ARN(), AccountID: account, UserName: u.Name}
 	}
 	return &trail.SessionIssuer{Type: trail.TypeRoot, PrincipalID: account, ARN: entity.RootARN(account), AccountID: account}

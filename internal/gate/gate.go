@@ -274,17 +274,22 @@ func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (
 }
 
 // look gives the call the newest snapshot, where that is not too old to decide on.
-func (g *Gate) look(c *Call) error {
+func (g *Gate) look(c *Call) (err error) {
+	c.Snapshot, err = g.current(c.service.View)
+	return err
+}
+
+// current is the newest snapshot, where neither it nor the service's view is too old to decide on. The view may be nil.
+func (g *Gate) current(view View) (*snapshot.Snapshot, error) {
 	age := g.snapshots.Freshness()
-	if v := c.service.View; v != nil {
-		age = max(age, v.Freshness())
+	if view != nil {
+		age = max(age, view.Freshness())
 	}
 	if age > g.maxStale {
-		return &fault.Error{Kind: fault.Unavailable, Message: "The service cannot reach its store and does not decide on what it last knew. Try again.",
+		return nil, &fault.Error{Kind: fault.Unavailable, Message: "The service cannot reach its store and does not decide on what it last knew. Try again.",
 			Cause: fmt.Errorf("the snapshot was current %s ago", age)}
 	}
-	c.Snapshot = g.snapshots.Current()
-	return nil
+	return g.snapshots.Current(), nil
 }
 
 // operate takes a call whose caller is known, or is to be found out by its assertion, through decision and method.

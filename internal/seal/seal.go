@@ -42,6 +42,8 @@ const (
 	Message         // texts that callers carry back: encoded authorization messages, pagination markers
 	ServiceSecret   // digests of the secrets of service-specific credentials
 	DelegationToken // exchange tokens of delegation requests
+	SigninToken     // what the federation endpoint gives for temporary credentials
+	ConsoleSession  // what a browser that is signed in carries
 
 	purposeCount
 )
@@ -50,6 +52,7 @@ const (
 var labels = [purposeCount]string{
 	AccessKeySecret: "access-key-secret", SessionToken: "session-token", TOTPSeed: "totp-seed",
 	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret", DelegationToken: "delegation-token",
+	SigninToken: "signin-token", ConsoleSession: "console-session",
 }
 
 // String names the purpose.

@@ -45,6 +45,7 @@ const (
 	flagChained = 1
 	flagConsole = 2
 	flagDefault = 4 // DefaultRegions
+	flagDirect  = 8
 )
 
 var errFields = errors.New("session: the token's fields are not in order")
@@ -106,6 +107,9 @@ func (c *Claims) encode() ([]byte, error) {
 	}
 	if c.DefaultRegions {
 		flags |= flagDefault
+	}
+	if c.Direct {
+		flags |= flagDirect
 	}
 	b = appendNumber(b, fieldFlags, flags)
 	b = appendText(b, fieldRegion, c.Region)
@@ -236,12 +240,13 @@ func (c *Claims) setNumber(tag byte, value []byte) error {
 		}
 		c.Kind = Kind(n)
 	case fieldFlags:
-		if n&^(flagChained|flagConsole|flagDefault) != 0 {
+		if n&^(flagChained|flagConsole|flagDefault|flagDirect) != 0 {
 			return errFields
 		}
 		c.Chained = n&flagChained != 0
 		c.Console = n&flagConsole != 0
 		c.DefaultRegions = n&flagDefault != 0
+		c.Direct = n&flagDirect != 0
 	default:
 		if n > 1<<40 {
 			return errFields

@@ -4,4 +4,5 @@ package session
 var (
 	Encode = (*Claims).encode
 	Decode = decode
+	Write  = write
 )

@@ -92,6 +92,10 @@ type Claims struct {
 	// Console says that the credentials were made for the console, where a federated session may do more than through the
 	// API (D3 of the design).
 	Console bool
+	// Direct says that a user with long-term credentials asked for the role, or somebody for whom an identity provider vouched: what
+	// role chaining and the credentials of instances are not. Only a console session made from such credentials may be longer than
+	// they are (S2-228).
+	Direct bool
 	// DefaultRegions says that the credentials are good only in regions that all accounts have: a token of version 1, which the
 	// global endpoint gives where the account wants it (SetSecurityTokenServicePreferences, API Reference).
 	DefaultRegions bool
@@ -150,35 +154,49 @@ func Issue(ring *seal.Ring, c *Claims, minimum int) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	token, err := write(ring, prefix, seal.SessionToken, pad(text, minimum))
+	if err == nil && len(token) > MaxToken {
+		return "", fault.New(fault.PackedPolicyTooLarge, "The session's claims do not fit in a session token.")
+	}
+	return token, err
+}
+
+// write seals text as a token of a form, which its first four characters name.
+func write(ring *seal.Ring, form string, purpose seal.Purpose, text []byte) (string, error) {
 	tag := storeTag(ring.StoreID())
-	raw, err := ring.AppendSeal(tag[:], seal.SessionToken, pad(text, minimum), associated(tag))
+	raw, err := ring.AppendSeal(tag[:], purpose, text, associated(form, tag))
 	if err != nil {
 		return "", err
 	}
-	if len(prefix)+encoding.EncodedLen(len(raw)) > MaxToken {
-		return "", fault.New(fault.PackedPolicyTooLarge, "The session's claims do not fit in a session token.")
+	return form + encoding.EncodeToString(raw), nil
+}
+
+// read is write the other way round. Its errors are causes, not for the sender.
+func read(ring *seal.Ring, form string, purpose seal.Purpose, token string) ([]byte, error) {
+	body, ok := strings.CutPrefix(token, form)
+	// The decoder would skip line breaks even when strict: one token, one spelling.
+	if !ok || strings.ContainsAny(body, "\r\n") {
+		return nil, ErrMalformed
 	}
-	return prefix + encoding.EncodeToString(raw), nil
+	raw, err := encoding.DecodeString(body)
+	if err != nil || len(raw) < storeTagLen {
+		return nil, ErrMalformed
+	}
+	tag := storeTag(ring.StoreID())
+	if [storeTagLen]byte(raw) != tag {
+		return nil, ErrForeign
+	}
+	return ring.Open(purpose, raw[storeTagLen:], associated(form, tag))
 }
 
 // Open returns what a token says, if it was issued by this installation and not changed. It does not look at the clock:
 // callers compare with [Claims.Expired], and compare AccessKeyID with the one that signed the request (S2-300).
 // A refusal is a fault of kind UnknownKey with one sentence for every cause; a token is never partly read.
 func Open(ring *seal.Ring, token string) (*Claims, error) {
-	body, ok := strings.CutPrefix(token, prefix)
-	// The decoder would skip line breaks even when strict: one token, one spelling.
-	if !ok || len(token) > MaxToken || strings.ContainsAny(body, "\r\n") {
+	if len(token) > MaxToken {
 		return nil, invalid(ErrMalformed)
 	}
-	raw, err := encoding.DecodeString(body)
-	if err != nil || len(raw) < storeTagLen {
-		return nil, invalid(ErrMalformed)
-	}
-	tag := storeTag(ring.StoreID())
-	if [storeTagLen]byte(raw) != tag {
-		return nil, invalid(ErrForeign)
-	}
-	text, err := ring.Open(seal.SessionToken, raw[storeTagLen:], associated(tag))
+	text, err := read(ring, prefix, seal.SessionToken, token)
 	if err != nil {
 		return nil, invalid(err)
 	}
@@ -217,4 +235,4 @@ func storeTag(storeID string) [storeTagLen]byte {
 	return [storeTagLen]byte(sum[:])
 }
 
-func associated(tag [storeTagLen]byte) []byte { return append([]byte(prefix), tag[:]...) }
+func associated(form string, tag [storeTagLen]byte) []byte { return append([]byte(form), tag[:]...) }

@@ -59,7 +59,7 @@ func full() *session.Claims {
 	c.TransitiveTagKeys = []string{"Project", "日本"}
 	c.SourceIdentity = "alice@example.test"
 	c.MFAAt = t0.Add(-time.Minute)
-	c.Chained, c.Console, c.DefaultRegions = true, true, true
+	c.Chained, c.Console, c.DefaultRegions, c.Direct = true, true, true, true
 	c.Region = "eu-west-1"
 	c.Provider = "arn:aws:iam::123456789012:saml-provider/idp"
 	c.Context = []session.ContextKey{{Key: "saml:sub", Values: []string{"alice"}}, {Key: "saml:aud", Values: []string{"a", ""}}, {Key: "none"}}

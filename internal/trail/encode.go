@@ -57,6 +57,9 @@ func (e *Event) Append(dst []byte) []byte {
 		dst = appendOptional(dst, `,"clientProvidedHostHeader":`, cut(t.ClientHost))
 		dst = append(dst, '}')
 	}
+	if e.FromConsole {
+		dst = appendMember(dst, `,"sessionCredentialFromConsole":`, "true")
+	}
 	return append(dst, '}')
 }
 

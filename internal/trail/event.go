@@ -25,7 +25,7 @@ const (
 // Values of [Event.Type]; the empty string means [TypeAPICall].
 const (
 	TypeAPICall       = "AwsApiCall"
-	TypeConsoleSignIn = "AwsConsoleSignin"
+	TypeConsoleSignIn = "AwsConsoleSignIn" // the guide has Signin (S2-400)
 	TypeServiceEvent  = "AwsServiceEvent" // something that a service did of itself
 )
 
@@ -54,6 +54,7 @@ type Event struct {
 	Type              string          `json:"eventType"`
 	Recipient         string          `json:"recipientAccountId"` // the account whose record this is
 	SharedID          string          `json:"sharedEventID"`
+	FromConsole       bool            `json:"sessionCredentialFromConsole,string"` // made with credentials of a console session
 	TLS               *TLS            `json:"tlsDetails"`
 }
 

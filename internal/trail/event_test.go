@@ -79,6 +79,11 @@ func samples() map[string]*trail.Event {
 	signIn.Additional.Members = []trail.Member{
 		{Name: "MobileVersion", Value: json.RawMessage(`"No"`)}, {Name: "MFAUsed", Value: json.RawMessage(`"No"`)},
 	}
+	console := base("iam.amazonaws.com", "GetUserPolicy", trail.Identity{
+		Type: trail.TypeFederatedUser, PrincipalID: "111111111111:bob", ARN: "arn:aws:sts::111111111111:federated-user/bob",
+		AccountID: "111111111111", AccessKeyID: "ASIA3", Session: session(nil),
+	})
+	console.FromConsole = true
 	return map[string]*trail.Event{
 		"user-session": get,
 		"assume-role":  assume,
@@ -102,7 +107,8 @@ func samples() map[string]*trail.Event {
 		"web-caller": base("sts.amazonaws.com", "AssumeRoleWithWebIdentity", trail.Identity{
 			Type: trail.TypeWebIdentityUser, PrincipalID: "idp.example.com:app:bob", UserName: "bob", IdentityProvider: "idp.example.com",
 		}),
-		"zero": {},
+		"console": console,
+		"zero":    {},
 	}
 }
 

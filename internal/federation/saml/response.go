@@ -103,6 +103,44 @@ func Verify(response []byte, t *Trust, now time.Time) (*Assertion, error) {
 	return a, nil
 }
 
+// Providers returns the ARNs of the providers that a response's Role attribute names, each once, of which nothing is verified: it is for
+// finding out whose keys to verify the response with, and good for nothing else. A response that is no response, or whose assertion is
+// encrypted, is refused as by [Verify].
+func Providers(response []byte) ([]string, error) {
+	root, err := parse(response, maxResponse)
+	if err != nil {
+		return nil, invalid(err)
+	}
+	if err := checkResponse(root); err != nil {
+		return nil, err
+	}
+	if err := checkStructure(root); err != nil {
+		return nil, invalid(err)
+	}
+	assertion, err := child(root, nsAssertion, "Assertion")
+	if err == nil && assertion == nil {
+		err = errors.New("saml: only who is told the provider can decrypt")
+	}
+	if err != nil {
+		return nil, invalid(err)
+	}
+	a := new(Assertion)
+	if err := a.readStatements(assertion); err != nil {
+		return nil, invalid(err)
+	}
+	var found []string
+	for _, value := range a.Values(attrRole) {
+		pair, err := rolePair(value)
+		if err != nil {
+			return nil, invalid(err)
+		}
+		if !slices.Contains(found, pair.Provider) {
+			found = append(found, pair.Provider)
+		}
+	}
+	return found, nil
+}
+
 // checkResponse looks at what the response says of itself. It can only refuse: nothing of it is believed.
 func checkResponse(root *etree.Element) error {
 	if !is(root, nsProtocol, "Response") {

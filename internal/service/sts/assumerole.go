@@ -93,6 +93,7 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 	claims := &session.Claims{
 		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: in.RoleSessionName,
 		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Chained: c.Caller.Principal.Type == policy.AssumedRole,
+		Direct: c.Caller.Principal.Type == policy.User && !c.Caller.Temporary,
 	}
 	claims.Context = instanceKeys(c.Caller)
 	if claims.SourceIdentity, err = keptSourceIdentity(c, in); err != nil {

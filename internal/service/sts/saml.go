@@ -239,7 +239,7 @@ func (s *service) AssumeRoleWithSAML(ctx context.Context, c *gate.Call, in *shap
 	}
 	claims := &session.Claims{
 		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: v.claims.SessionName,
-		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Provider: v.provider.ARN(), SourceIdentity: v.claims.SourceIdentity,
+		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Provider: v.provider.ARN(), SourceIdentity: v.claims.SourceIdentity, Direct: true,
 	}
 	for _, k := range v.assertion.StayingKeys(v.provider.Account, v.provider.Name) {
 		claims.Context = append(claims.Context, session.ContextKey{Key: k.Name, Values: k.Values})

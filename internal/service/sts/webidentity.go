@@ -118,6 +118,7 @@ func (s *service) AssumeRoleWithWebIdentity(_ context.Context, c *gate.Call, in 
 	claims := &session.Claims{
 		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: in.RoleSessionName,
 		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Provider: c.Caller.Provider, SourceIdentity: id.SourceIdentity,
+		Direct: true,
 	}
 	for _, k := range id.Keys {
 		if k.Session {
