@@ -59,7 +59,7 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 		}
 	}
 	n, err := node.Open(ctx, node.Config{
-		Outbound: out, SAMLEndpoints: cfg.SAMLEndpoints,
+		Outbound: out, SAMLEndpoints: cfg.SAMLEndpoints, SignInDestinations: cfg.SignInDestinations,
 		Dir: cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
 		MaxStale:       time.Duration(cfg.MaxStale),
 		TrailFileBytes: int64(cfg.TrailFileMiB) << 20, TrailTotalBytes: int64(cfg.TrailTotalMiB) << 20,

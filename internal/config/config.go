@@ -61,6 +61,9 @@ type Config struct {
 	// SAMLEndpoints are URLs that SAML assertions may name as recipient and audience beside https://signin.aws.amazon.com/saml: those
 	// under which identity providers know this installation. Default none. File only.
 	SAMLEndpoints []string `toml:"saml_endpoints"`
+	// SignInDestinations are addresses to which a console login may lead beside the console's own: absolute URLs of http or https. Default
+	// none. File only.
+	SignInDestinations []string `toml:"signin_destinations"`
 	// DrainTimeout is how long a stopping server waits for requests in progress. Default "10s". File only.
 	DrainTimeout Duration `toml:"drain_timeout"`
 }
@@ -214,6 +217,11 @@ func (c *Config) Check() error {
 	for _, e := range c.SAMLEndpoints {
 		if u, err := url.Parse(e); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Fragment != "" || strings.HasSuffix(e, "/") {
 			complain("saml_endpoints: %q is not a URL such as https://iam.example.com/saml", e)
+		}
+	}
+	for _, d := range c.SignInDestinations {
+		if u, err := url.Parse(d); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "" {
+			complain("signin_destinations: %q is not an address such as https://console.example.com/aws", d)
 		}
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {

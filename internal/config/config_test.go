@@ -61,6 +61,7 @@ func TestEveryKey(t *testing.T) {
 		outbound_ca_file = "ca.pem"
 		outbound_timeout = "2s"
 		saml_endpoints = ["https://iam.example.com/saml"]
+		signin_destinations = ["https://console.example.com/aws"]
 	`)})
 	if err != nil {
 		t.Fatal(err)
@@ -71,7 +72,7 @@ func TestEveryKey(t *testing.T) {
 		TrailFileMiB: 1, TrailTotalMiB: 4, MaxStale: config.Duration(90 * time.Second), DrainTimeout: config.Duration(3 * time.Second),
 		OutboundAllow:  []config.Prefix{{netip.MustParsePrefix("10.0.0.0/8")}, {netip.MustParsePrefix("fd00::1/128")}},
 		OutboundCAFile: "ca.pem", OutboundTimeout: config.Duration(2 * time.Second),
-		SAMLEndpoints: []string{"https://iam.example.com/saml"},
+		SAMLEndpoints: []string{"https://iam.example.com/saml"}, SignInDestinations: []string{"https://console.example.com/aws"},
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -420,13 +420,13 @@ func (g *Gate) closed(c *Call, err error) error {
 	return err
 }
 
-// newest returns a snapshot that has everything committed by now, and waits until the service's view has it too.
+// newest returns a snapshot that has everything committed by now, and waits until the service's view has it too. The service may be nil.
 func (g *Gate) newest(ctx context.Context, s *Service) (*snapshot.Snapshot, error) {
 	head, err := g.store.Head(ctx)
 	if err != nil {
 		return nil, fault.Wrap(err, "asking for the head")
 	}
-	if s.View != nil {
+	if s != nil && s.View != nil {
 		if err := s.View.Reach(ctx, head); err != nil {
 			return nil, err
 		}

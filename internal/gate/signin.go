@@ -65,7 +65,7 @@ func (g *Gate) Standing(ctx context.Context, claims *session.Claims) (*Holder, e
 	}
 	caller, ok := sessionCaller(s, claims)
 	if !ok && g.lookups.Allow() { // it may have been made on another node a moment ago
-		if s, err = g.newest(ctx); err != nil {
+		if s, err = g.newest(ctx, nil); err != nil {
 			return nil, err
 		}
 		caller, ok = sessionCaller(s, claims)
@@ -162,7 +162,7 @@ func (g *Gate) Present(ctx context.Context, r *http.Request, api *wire.API, oper
 	}
 	code := ""
 	if err != nil {
-		code = failure(err, api.Protocol, s.Codes).Code
+		code = failure(err, api.Protocol, s).Code
 	}
 	g.note(c, began, code, err)
 	return out, err

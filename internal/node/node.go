@@ -44,6 +44,8 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/server"
+	"github.com/ostiary-iam/ostiary/internal/service/sts"
+	"github.com/ostiary-iam/ostiary/internal/signin"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/bolt"
@@ -72,6 +74,8 @@ type Config struct {
 	Outbound outbound.Config
 	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in.
 	SAMLEndpoints []string
+	// SignInDestinations are addresses, beside the console's own, to which a console login may lead: see [signin.NewDestinations].
+	SignInDestinations []string
 	// Version is shown in the status.
 	Version string
 
@@ -277,7 +281,15 @@ func (n *Node) wire(context.Context) error {
 		return err
 	}
 	n.gate = g
+	destinations, err := signin.NewDestinations(n.cfg.SignInDestinations)
+	if err != nil {
+		return fmt.Errorf("destinations of logins: %w", err)
+	}
 	sc := n.cfg.Server
+	sc.SignIn = n.dated(signin.New(signin.Config{
+		Gate: g, Ring: n.ring, SAML: sts.NewSignIn(sts.Config{Ring: n.ring, SAMLEndpoints: n.cfg.SAMLEndpoints}), Destinations: destinations, Meter: n.metrics,
+		Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
+	}))
 	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.dated(g), n.ready, n.metrics.Handler(), n.cfg.Logger
 	sc.Operator = server.Operator{
 		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Regions: stsRegions{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n}, Templates: templates{n},

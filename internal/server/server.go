@@ -7,6 +7,7 @@
 //	POST /_ostiary/v1/accounts     the operator API: see operator.go
 //	GET  /_ostiary/v1/status
 //	GET  /_ostiary/v1/events
+//	/federation, /saml, /signin/…, /console/…   the sign-in handler: see package signin
 //
 // Plain HTTP is served on loopback addresses only, unless InsecureHTTP says otherwise; dev mode, in which the operator API
 // asks for no token, on loopback addresses only, always. Both are checked on the address that a listener really has.
@@ -45,6 +46,8 @@ const (
 type Config struct {
 	// API answers every path that is not the server's own.
 	API http.Handler
+	// SignIn answers the paths at which people sign in, and those of the console; see package signin. Nil leaves them to API.
+	SignIn http.Handler
 	// Ready returns nil when requests can be decided. Nil means always.
 	Ready func() error
 	// Metrics answers GET /metrics. Nil answers 404.
@@ -101,11 +104,18 @@ func (s *Server) routes() http.Handler {
 		switch path := r.URL.Path; {
 		case path == "/healthz", path == "/readyz", path == "/metrics", strings.HasPrefix(path, operatorRoot):
 			own.ServeHTTP(w, r)
+		case s.cfg.SignIn != nil && signsIn(path):
+			s.cfg.SignIn.ServeHTTP(w, r)
 		default:
 			r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
 			s.cfg.API.ServeHTTP(w, r)
 		}
 	})
+}
+
+// signsIn reports whether a path is of signing in or of the console.
+func signsIn(path string) bool {
+	return path == "/federation" || path == "/saml" || path == "/console" || strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, "/signin/")
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {

@@ -26,7 +26,7 @@ const (
 const (
 	TypeAPICall       = "AwsApiCall"
 	TypeConsoleSignIn = "AwsConsoleSignIn" // the guide has Signin (S2-400)
-	TypeServiceEvent  = "AwsServiceEvent" // something that a service did of itself
+	TypeServiceEvent  = "AwsServiceEvent"  // something that a service did of itself
 )
 
 // Hidden stands where a record may not show a value (S2-418).

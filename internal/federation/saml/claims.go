@@ -33,6 +33,13 @@ type Claims struct {
 	SourceIdentity string
 }
 
+// Offer is what a verified response offers its subject at the sign-in endpoint.
+type Offer struct {
+	Roles []RolePair // at least one
+	// Duration is how long the console session should last, from the SessionDuration attribute (S2-181); zero: it does not say.
+	Duration time.Duration
+}
+
 // RolePair is a role that the subject may have, and the provider that says so.
 type RolePair struct{ Role, Provider string }
 

@@ -22,18 +22,11 @@ func NewSignIn(c Config) *SignIn {
 	return &SignIn{&service{ring: c.Ring, samlEndpoints: c.SAMLEndpoints}}
 }
 
-// Offer is what a verified SAML response offers its subject.
-type Offer struct {
-	Roles []saml.RolePair // at least one
-	// Duration is how long the console session should last, from the SessionDuration attribute (S2-181); zero: it does not say.
-	Duration time.Duration
-}
-
 // Read returns what a SAML response offers: the pairs of role and provider in its order (S2-213). The response is verified with the
 // keys of every provider that it names, and pairs are returned whose provider it verifies for and whose role is of that provider's
 // account; whether there are such roles, and whether they let the subject in, is told by AssumeRoleWithSAML. Where it verifies for none,
 // the error is that of the first. An encrypted response is refused: it does not say openly whose it is.
-func (i *SignIn) Read(s *snapshot.Snapshot, response secret.Text, now time.Time) (*Offer, error) {
+func (i *SignIn) Read(s *snapshot.Snapshot, response secret.Text, now time.Time) (*saml.Offer, error) {
 	raw, err := saml.Decode(response.Reveal())
 	if err != nil {
 		return nil, err
@@ -42,7 +35,7 @@ func (i *SignIn) Read(s *snapshot.Snapshot, response secret.Text, now time.Time)
 	if err != nil {
 		return nil, err
 	}
-	offer := new(Offer)
+	offer := new(saml.Offer)
 	var refusal error
 	for _, provider := range providers[:min(len(providers), maxSignInRoles)] {
 		claims, err := i.verified(s, provider, raw, now)
