@@ -19,10 +19,12 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/checklist"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
+	"github.com/ostiary-iam/ostiary/internal/testenv/diskfault"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
 func TestMain(m *testing.M) {
+	diskfault.Launcher()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		removeBuilt()
 		os.Exit(code)

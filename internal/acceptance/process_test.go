@@ -72,14 +72,21 @@ func (b *lockedBuffer) String() string {
 // serve starts the command over a directory, with a store that lasts, and waits until it says where it listens.
 func serve(t testing.TB, dir string, args ...string) *process {
 	t.Helper()
-	path := must(built())(t)
+	return serveBy(t, dir, func(cmd *exec.Cmd) {
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+	}, args...)
+}
+
+// serveBy is serve with another way to start a process.
+func serveBy(t testing.TB, dir string, start func(*exec.Cmd), args ...string) *process {
+	t.Helper()
 	p := &process{dir: dir, output: new(lockedBuffer), read: make(chan struct{})}
-	p.cmd = exec.Command(path, append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dir}, args...)...)
+	p.cmd = exec.Command(must(built())(t), append([]string{"serve", "--listen", "127.0.0.1:0", "--data-dir", dir}, args...)...)
 	p.cmd.Stderr = p.output
 	out := must(p.cmd.StdoutPipe())(t)
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	start(p.cmd)
 	t.Cleanup(func() {
 		if p.cmd.ProcessState == nil {
 			p.kill(t)
