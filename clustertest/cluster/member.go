@@ -146,13 +146,14 @@ func (c *Cluster) WaitHealthy(t testing.TB) {
 // Leader returns the member that leads, and waits until one does.
 func (c *Cluster) Leader(t testing.TB) *Member {
 	t.Helper()
-	deadline := time.Now().Add(patience)
-	for time.Now().Before(deadline) {
+	all, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for all.Err() == nil {
 		for _, m := range c.Members {
 			if !m.Running() {
 				continue
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			ctx, cancel := context.WithTimeout(all, time.Second)
 			st, err := c.client.Status(ctx, m.direct())
 			cancel()
 			if err == nil && st.Leader != 0 && st.Leader == st.Header.MemberId {
