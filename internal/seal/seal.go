@@ -44,6 +44,7 @@ const (
 	DelegationToken // exchange tokens of delegation requests
 	SigninToken     // what the federation endpoint gives for temporary credentials
 	ConsoleSession  // what a browser that is signed in carries
+	Backup          // the sums of backups
 
 	purposeCount
 )
@@ -53,6 +54,7 @@ var labels = [purposeCount]string{
 	AccessKeySecret: "access-key-secret", SessionToken: "session-token", TOTPSeed: "totp-seed",
 	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret", DelegationToken: "delegation-token",
 	SigninToken: "signin-token", ConsoleSession: "console-session",
+	Backup: "backup",
 }
 
 // String names the purpose.
