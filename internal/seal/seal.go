@@ -25,6 +25,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -132,29 +134,69 @@ func NewRing(storeID string, now time.Time, random io.Reader) (*Ring, error) {
 func (r *Ring) Rotate(now time.Time, random io.Reader) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.keys.Load()
-	if len(old.order) >= maxKeys {
-		return fmt.Errorf("seal: the ring holds %d keys already; drop one first", maxKeys)
-	}
-	id, err := old.freshID(random)
+	next, id, err := r.keys.Load().with(now, random)
 	if err != nil {
 		return err
+	}
+	next.current = id
+	r.keys.Store(next)
+	return nil
+}
+
+// Add adds a new key that opens and does not seal yet: see [Ring.Promote]. Between the two, all who have the ring learn the key,
+// so that nothing is sealed that one of them cannot open. It returns the key's ID.
+func (r *Ring) Add(now time.Time, random io.Reader) (uint32, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	next, id, err := r.keys.Load().with(now, random)
+	if err != nil {
+		return 0, err
+	}
+	r.keys.Store(next)
+	return id, nil
+}
+
+// Promote makes a key that was added current. From now on its time is this one: the one at which its predecessor was last current.
+func (r *Ring) Promote(id uint32, now time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	old := r.keys.Load()
+	if slices.Index(old.order, id) <= slices.Index(old.order, old.current) {
+		return errors.New("seal: not a key that waits to become current")
+	}
+	next := old.clone()
+	promoted := *next.byID[id]
+	promoted.created = now.Unix()
+	next.byID[id], next.current = &promoted, id
+	r.keys.Store(next)
+	return nil
+}
+
+// with returns the set with one more key, and the key's ID.
+func (s *keySet) with(now time.Time, random io.Reader) (*keySet, uint32, error) {
+	if len(s.order) >= maxKeys {
+		return nil, 0, fmt.Errorf("seal: the ring holds %d keys already; drop one first", maxKeys)
+	}
+	id, err := s.freshID(random)
+	if err != nil {
+		return nil, 0, err
 	}
 	var secret [keyLen]byte
 	if err := fill(secret[:], random); err != nil {
-		return err
+		return nil, 0, err
 	}
 	fresh, err := newKey(id, now.Unix(), secret)
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	next := &keySet{storeID: old.storeID, current: fresh.id, byID: map[uint32]*key{fresh.id: fresh}}
-	for _, id := range old.order {
-		next.byID[id] = old.byID[id]
-	}
-	next.order = append(append(next.order, old.order...), fresh.id)
-	r.keys.Store(next)
-	return nil
+	next := s.clone()
+	next.byID[id], next.order = fresh, append(next.order, id)
+	return next, id, nil
+}
+
+// clone returns a copy that may be changed before it is published.
+func (s *keySet) clone() *keySet {
+	return &keySet{storeID: s.storeID, current: s.current, byID: maps.Clone(s.byID), order: slices.Clone(s.order)}
 }
 
 // freshID returns an ID that no key of the set has.
@@ -212,19 +254,25 @@ func (r *Ring) StoreID() string { return r.keys.Load().storeID }
 // Key describes a key without its secret.
 type Key struct {
 	ID      uint32
-	Created time.Time
+	Created time.Time // or made current, for one that waited
 	Current bool
+	Waiting bool // added, and not current yet
 }
 
 // Keys describes the ring's keys, oldest first.
 func (r *Ring) Keys() []Key {
 	set := r.keys.Load()
 	all := make([]Key, 0, len(set.order))
+	waiting := false
 	for _, id := range set.order {
-		all = append(all, Key{ID: id, Created: time.Unix(set.byID[id].created, 0).UTC(), Current: id == set.current})
+		all = append(all, Key{ID: id, Created: time.Unix(set.byID[id].created, 0).UTC(), Current: id == set.current, Waiting: waiting})
+		waiting = waiting || id == set.current
 	}
 	return all
 }
+
+// Current is the ID of the key that seals.
+func (r *Ring) Current() uint32 { return r.keys.Load().current }
 
 // KeyOf returns the ID of the key that sealed a value, for the job that seals old values anew. It reports false for
 // anything that is no sealed value.

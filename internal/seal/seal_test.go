@@ -166,6 +166,48 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestAddAndPromote adds a key on one node: another opens with it before anybody seals with it.
+func TestAddAndPromote(t *testing.T) {
+	r := newRing(t)
+	first := r.Current()
+	id, err := r.Add(t0.Add(time.Hour), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := seal.KeyOf(mustSeal(t, r, seal.TOTPSeed, "x", "")); !ok || got != first {
+		t.Errorf("sealed under %d", got)
+	}
+	want := []seal.Key{{ID: first, Created: t0, Current: true}, {ID: id, Created: t0.Add(time.Hour), Waiting: true}}
+	if diff := cmp.Diff(want, r.Keys()); diff != "" {
+		t.Error(diff)
+	}
+	master, _ := seal.NewMaster(nil)
+	wrapped, err := r.Marshal(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := seal.Unmarshal(wrapped, master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, other.Keys()); diff != "" {
+		t.Error(diff)
+	}
+	if r.Promote(first, t0) == nil || r.Promote(id+1, t0) == nil {
+		t.Error("promoted what does not wait")
+	}
+	if err := r.Promote(id, t0.Add(2*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	want = []seal.Key{{ID: first, Created: t0}, {ID: id, Created: t0.Add(2 * time.Hour), Current: true}}
+	if diff := cmp.Diff(want, r.Keys()); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := other.Open(seal.TOTPSeed, mustSeal(t, r, seal.TOTPSeed, "x", ""), nil); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestRingIsBounded(t *testing.T) {
 	r := newRing(t)
 	for range 255 {

@@ -124,6 +124,9 @@ const (
 	MaxToken = 8192
 
 	storeTagLen = 8
+
+	// Longest is how long a session can last: GetSessionToken and GetFederationToken take up to 129,600 seconds (API Reference).
+	Longest = 36 * time.Hour
 )
 
 // encoding is strict, and its alphabet needs no escaping in headers, forms and query strings.
