@@ -1,6 +1,8 @@
 // Command ostiary is Ostiary's one binary: flags and wiring, no logic.
 //
 //	ostiary serve [flags]            the server; see ostiary serve -h
+//	ostiary backup, restore          a store in a file, and back; of a running server or without one
+//	ostiary keys list|rotate|master  the keys that secrets are sealed under
 //	ostiary credentials assume-role  credentials of a role for the credential_process setting of SDKs
 //	ostiary imds [flags]             credentials of a role for programs on this machine, as on EC2 and ECS
 //	ostiary policy eval [flags]      a decision, and how it came about; or decisions for JSON lines on standard input
@@ -51,6 +53,11 @@ type command struct {
 // commands are all subcommands, in the order of the help.
 var commands = []command{
 	{"serve", "run the server", serveUsage, serve},
+	{"backup", "write all records of a store into a file", backupUsage, runBackup},
+	{"restore", "bring a store back from a backup", restoreUsage, runRestore},
+	{"keys list", "list the keys that secrets are sealed under", keysListUsage, keysList},
+	{"keys rotate", "add a key while the server runs", keysRotateUsage, keysRotate},
+	{"keys master", "replace the master key", keysMasterUsage, keysMaster},
 	{"credentials assume-role", "print credentials of a role, for credential_process", assumeUsage, assumeRole},
 	{"imds", "serve credentials of a role to programs on this machine", imdsUsage, serveMetadata},
 	{"policy eval", "decide a request under given policies, and explain", policyEvalUsage, policyEval},

@@ -196,6 +196,72 @@ func flagSet(c *Config) (fs *flag.FlagSet, path *string) {
 	return fs, fs.String("config", "", "")
 }
 
+// storeFlags are the flags that say which store is meant, for commands that work on a store without serving.
+var storeFlags = []string{"data-dir", "store", "master-key-file", "tls-cert", "tls-key"}
+
+// LoadStore reads the arguments of a command that works on a store, and the file that --config names; extra registers the command's
+// own flags. It returns the arguments that are no flags; they may stand before flags.
+func LoadStore(name string, args []string, extra func(*flag.FlagSet)) (*Config, []string, error) {
+	scratch := Default()
+	fs, path := storeFlagSet(name, &scratch, extra)
+	if _, err := parseAll(fs, args); err != nil {
+		return nil, nil, err
+	}
+	c := Default()
+	if *path != "" {
+		text, err := os.ReadFile(*path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("reading the configuration: %w", err)
+		}
+		if err := c.decode(*path, text); err != nil {
+			return nil, nil, err
+		}
+	}
+	fs, _ = storeFlagSet(name, &c, extra)
+	rest, err := parseAll(fs, args)
+	if err == nil {
+		err = c.Check()
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return &c, rest, nil
+}
+
+// parseAll parses flags that may stand before, between and behind other arguments, and returns those.
+func parseAll(fs *flag.FlagSet, args []string) (rest []string, err error) {
+	for {
+		if err := fs.Parse(args); err != nil {
+			return nil, err
+		}
+		if fs.NArg() == 0 {
+			return rest, nil
+		}
+		rest, args = append(rest, fs.Arg(0)), fs.Args()[1:]
+	}
+}
+
+func storeFlagSet(name string, c *Config, extra func(*flag.FlagSet)) (fs *flag.FlagSet, path *string) {
+	all, _ := flagSet(c)
+	fs = flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	all.VisitAll(func(f *flag.Flag) {
+		if slices.Contains(storeFlags, f.Name) || strings.HasPrefix(f.Name, "etcd-") {
+			fs.Var(f.Value, f.Name, f.Usage)
+		}
+	})
+	extra(fs)
+	return fs, fs.String("config", "", "TOML `file`, as of serve; flags win over it")
+}
+
+// StoreUsage writes the flags of a command that works on a store.
+func StoreUsage(w io.Writer, name string, extra func(*flag.FlagSet)) {
+	c := Default()
+	fs, _ := storeFlagSet(name, &c, extra)
+	fs.SetOutput(w)
+	fs.PrintDefaults()
+}
+
 var regionForm = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]{1,2}$`)
 
 // Check returns all that is wrong with the configuration, joined. Messages name the flag.

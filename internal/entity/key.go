@@ -13,7 +13,8 @@ var (
 	OpenJobsPlane = keyenc.Encode("job", "open")
 	OutboxPlane   = keyenc.Encode("out")
 	// CachePlane is ElastiCache's: package inventory draws it.
-	CachePlane = keyenc.Encode("ec")
+	CachePlane  = keyenc.Encode("ec")
+	SystemPlane = keyenc.Encode("sys")
 	// TokenPlane is the inventory of hardware tokens.
 	TokenPlane = keyenc.Encode("otp", "token")
 	// UsedAssertions is all SAML assertions that were used and could be used again, in the order in which they may be forgotten.

@@ -12,6 +12,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/keyring"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/server"
@@ -24,15 +25,13 @@ const format = "1"
 
 // System records: see the package comment. sysInstallation is directory's.
 const (
-	sysFormat       = "format"
-	sysRing         = "keyring"
 	sysToken        = "operator-token"
 	sysHandedOut    = "handed-out"
 	sysInstallation = "installation"
 )
 
-// system reads a system record outside a transaction.
-func (n *Node) system(ctx context.Context, name string) (value []byte, ok bool, err error) {
+// readRecord reads a system record outside a transaction.
+func (n *Node) readRecord(ctx context.Context, name string) (value []byte, ok bool, err error) {
 	err = n.store.View(ctx, func(r store.Reader) error {
 		e, found, err := r.Get(entity.SystemKey(name))
 		value, ok = e.Value, found
@@ -41,27 +40,26 @@ func (n *Node) system(ctx context.Context, name string) (value []byte, ok bool, 
 	return value, ok, err
 }
 
-// openRing checks the store's format and opens the key ring, which the first start makes.
+// openRing sees to it that the store may be served from, and opens the key ring, which the first start makes.
 func (n *Node) openRing(ctx context.Context) error {
-	if v, ok, err := n.system(ctx, sysFormat); err != nil {
+	if err := n.readSystem(ctx); err != nil {
 		return err
-	} else if ok && string(v) != format {
+	}
+	if v := n.system.records[entity.SysFormat]; v != nil && string(v) != format {
 		return fmt.Errorf("the store has format %.20q, and this version reads %q", v, format)
 	}
-	wrapped, ok, err := n.system(ctx, sysRing)
+	wrapped, next := n.system.records[entity.SysRing], n.system.records[entity.SysNextRing]
+	master, err := n.master(wrapped != nil)
 	if err != nil {
 		return err
 	}
-	master, err := n.master(ok)
-	if err != nil {
-		return err
-	}
-	if !ok {
+	if wrapped == nil {
 		if wrapped, err = n.makeRing(ctx, master); err != nil {
 			return err
 		}
 	}
-	n.ring, err = seal.Unmarshal(wrapped, master)
+	n.masterKey = master
+	n.ring, err = keyring.Unwrap(master, wrapped, next)
 	return err
 }
 
@@ -77,7 +75,7 @@ func (n *Node) makeRing(ctx context.Context, master seal.Master) ([]byte, error)
 	}
 	var stored []byte
 	_, err = n.store.Update(ctx, func(tx store.Txn) error {
-		e, ok, err := tx.Get(entity.SystemKey(sysRing))
+		e, ok, err := tx.Get(entity.SystemKey(entity.SysRing))
 		if err != nil {
 			return err
 		}
@@ -85,8 +83,8 @@ func (n *Node) makeRing(ctx context.Context, master seal.Master) ([]byte, error)
 			return nil
 		}
 		stored = fresh
-		tx.Put(entity.SystemKey(sysRing), fresh)
-		tx.Put(entity.SystemKey(sysFormat), []byte(format))
+		tx.Put(entity.SystemKey(entity.SysRing), fresh)
+		tx.Put(entity.SystemKey(entity.SysFormat), []byte(format))
 		return nil
 	})
 	return stored, err
@@ -129,7 +127,7 @@ func (n *Node) bootstrap(ctx context.Context) error {
 	if made {
 		first.AccountID, first.AccessKeyID, first.SecretAccessKey = acct.ID, key.ID, key.Secret
 	} else {
-		if _, done, err := n.system(ctx, sysHandedOut); err != nil || done {
+		if _, done, err := n.readRecord(ctx, sysHandedOut); err != nil || done {
 			return err
 		}
 		if first, err = n.unsealFirst(ctx); err != nil || first == nil {
@@ -219,7 +217,7 @@ func (n *Node) openToken(ctx context.Context) error {
 		}
 	}
 	n.token = operatorToken{text: text, sum: server.HashToken(text)}
-	stored, ok, err := n.system(ctx, sysToken)
+	stored, ok, err := n.readRecord(ctx, sysToken)
 	if err != nil || ok && bytes.Equal(stored, n.token.sum[:]) {
 		return err
 	}

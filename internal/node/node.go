@@ -16,7 +16,10 @@
 // Records of the installation, beside those that directory owns:
 //
 //	("sys", "format")            the version of all that is drawn in package entity: "1"
-//	("sys", "keyring")           the key ring, wrapped under the master key
+//	("sys", "keyring")           the key ring, wrapped under the master key; see package keyring
+//	("sys", "keyring-next")      the same under the next master key, while one replaces the other
+//	("sys", "restore")           present while a restore is going on, or was cut off: no node serves then; see package backup
+//	("sys", "incarnation")       which restore the store came from last; nodes that began with another one end
 //	("sys", "operator-token")    SHA-256 of the operator's token
 //	("sys", "handed-out")        present once root-credentials has been written: from then on the file may be deleted
 package node
@@ -40,6 +43,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/keyring"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -97,7 +101,10 @@ type Node struct {
 	ownClock  bool // Config.Now was given
 	began     time.Time
 	store     store.Store
+	system    system
+	masterKey seal.Master
 	ring      *seal.Ring
+	keys      *keyring.Keyring
 	directory *directory.Directory
 	snapshots *snapshot.Follower
 	caches    *inventory.Follower // what ElastiCache resources there are
@@ -120,6 +127,15 @@ type Node struct {
 
 // Open makes and starts a node. It returns when the snapshot is loaded: the node can decide.
 func Open(ctx context.Context, cfg Config) (*Node, error) {
+	n := newNode(ctx, cfg)
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.Close())
+	}
+	return n, nil
+}
+
+// newNode returns a node of which nothing is open yet.
+func newNode(ctx context.Context, cfg Config) *Node {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -138,10 +154,8 @@ func Open(ctx context.Context, cfg Config) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, ownClock: ownClock, began: cfg.Now(), metrics: telemetry.New(cfg.Version, runtime.Version())}
 	n.running, n.stop = context.WithCancel(context.WithoutCancel(ctx))
-	if err := n.open(ctx); err != nil {
-		return nil, errors.Join(err, n.Close())
-	}
-	return n, nil
+	n.system.halted, n.system.halt = context.WithCancelCause(context.Background())
+	return n
 }
 
 // open runs the steps. What a step opened is closed by Close, also when a later one fails.
@@ -151,6 +165,7 @@ func (n *Node) open(ctx context.Context) error {
 		do    func(context.Context) error
 	}{
 		{"preparing the data directory", n.openDir},
+		{"looking for a restore that was cut off", n.noRestore},
 		{"opening the store", n.openStore},
 		{"opening the key ring", n.openRing},
 		{"making the first account", n.openDirectory},
@@ -272,6 +287,12 @@ func (n *Node) wire(context.Context) error {
 	})
 	n.services = n.makeServices(uses, reports)
 	n.run("the maker of reports", reports.Run) // it asks for the services' operations
+	n.keys = keyring.New(keyring.Config{
+		Store: n.store, Ring: n.ring, Master: n.masterKey, Reload: func() (seal.Master, error) { return n.master(true) }, Records: n.directory,
+		Settle: n.settle(), Event: n.keyEvent, Now: n.cfg.Now, Rand: n.cfg.Rand, Log: n.cfg.Logger,
+	})
+	n.run("the key ring", n.keys.Run)
+	n.run("the system records", n.followSystem)
 	g, err := gate.New(gate.Config{
 		Services: n.services, Snapshots: n.snapshots, Store: n.store, Ring: n.ring, Managed: catalog.ManagedPolicies(), Trail: n.trail,
 		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
@@ -286,14 +307,14 @@ func (n *Node) wire(context.Context) error {
 		return fmt.Errorf("destinations of logins: %w", err)
 	}
 	sc := n.cfg.Server
-	sc.SignIn = n.dated(signin.New(signin.Config{
+	sc.SignIn = n.unlessHalted(n.dated(signin.New(signin.Config{
 		Gate: g, Ring: n.ring, SAML: sts.NewSignIn(sts.Config{Ring: n.ring, SAMLEndpoints: n.cfg.SAMLEndpoints}), Destinations: destinations, Meter: n.metrics,
 		Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
-	}))
-	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.dated(g), n.ready, n.metrics.Handler(), n.cfg.Logger
+	})))
+	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.unlessHalted(n.dated(g)), n.ready, n.metrics.Handler(), n.cfg.Logger
 	sc.Operator = server.Operator{
 		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Regions: stsRegions{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n}, Templates: templates{n},
-		ServiceRoles: serviceRoles{n},
+		ServiceRoles: serviceRoles{n}, Maintenance: maintenance{n},
 	}
 	n.server = server.New(sc)
 	return nil
@@ -312,7 +333,7 @@ func (n *Node) dated(api http.Handler) http.Handler {
 
 // ready returns nil when requests can be decided.
 func (n *Node) ready() error {
-	if err := errors.Join(n.snapshots.Err(), n.caches.Err()); err != nil {
+	if err := errors.Join(context.Cause(n.system.halted), n.snapshots.Err(), n.caches.Err()); err != nil {
 		return err
 	}
 	if age := max(n.snapshots.Freshness(), n.caches.Freshness()); age > n.cfg.MaxStale {
@@ -337,8 +358,14 @@ func (n *Node) Listen(ctx context.Context, address string) (net.Listener, error)
 	return n.server.Listen(ctx, address)
 }
 
-// Serve answers on ln until ctx ends: see [server.Server.Serve]. The node is still to be closed.
-func (n *Node) Serve(ctx context.Context, ln net.Listener) error { return n.server.Serve(ctx, ln) }
+// Serve answers on ln until ctx ends: see [server.Server.Serve]. The node is still to be closed. It ends with an error when the
+// store is not any more what the node began with.
+func (n *Node) Serve(ctx context.Context, ln net.Listener) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(n.system.halted, cancel)()
+	return errors.Join(n.server.Serve(ctx, ln), context.Cause(n.system.halted))
+}
 
 // Close stops the node and makes durable what is still in memory. It returns what went wrong, and can be called again.
 func (n *Node) Close() error {

@@ -128,6 +128,15 @@ func CreateMaster(path string, random io.Reader) (Master, error) {
 	return m, syncDir(filepath.Dir(path))
 }
 
+// LoadOrCreateMaster reads a master key, and makes one where there is no file.
+func LoadOrCreateMaster(path string) (Master, error) {
+	m, err := LoadMaster(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return CreateMaster(path, nil)
+	}
+	return m, err
+}
+
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

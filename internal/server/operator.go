@@ -67,6 +67,9 @@ const (
 //	GET  /_ostiary/v1/instance-profiles?name=NAME, or ?role=NAME; &account=ID where it is not the first account
 //	                             answer: {"InstanceProfileArn", "InstanceProfileId", "RoleArn", "RoleName"}; see [InstanceProfile]
 //	DELETE /_ostiary/v1/mfa-tokens?serialNumber=SERIAL   answer: {"SerialNumber"}
+//	POST /_ostiary/v1/backup     answer: a backup, as package backup draws it, with its revision, number of records and sum in headers
+//	GET  /_ostiary/v1/keys       answer: {"Keys": [RingKey…]}, oldest first; see [RingKey]
+//	POST /_ostiary/v1/keys       adds a key to the ring; answer: as of GET
 type Operator struct {
 	// TokenHash returns the SHA-256 of the token; ok is false where there is none, and then nothing is allowed.
 	TokenHash func() (hash [sha256.Size]byte, ok bool)
@@ -80,6 +83,7 @@ type Operator struct {
 	Providers Providers
 
 	ServiceRoles ServiceRoles
+	Maintenance  Maintenance
 }
 
 // Accounts makes accounts. Errors are fault errors; their public message is shown.
@@ -165,6 +169,11 @@ func (s *Server) operator() http.Handler {
 	if op.ServiceRoles != nil {
 		mux.HandleFunc("POST "+operatorPrefix+"service-credentials", s.serviceCredentials)
 		mux.HandleFunc("GET "+operatorPrefix+"instance-profiles", s.instanceProfile)
+	}
+	if op.Maintenance != nil {
+		mux.HandleFunc("POST "+operatorPrefix+"backup", s.backup)
+		mux.HandleFunc("GET "+operatorPrefix+"keys", s.listKeys)
+		mux.HandleFunc("POST "+operatorPrefix+"keys", s.rotateKeys)
 	}
 	if op.Tokens != nil {
 		mux.HandleFunc("POST "+operatorPrefix+"mfa-tokens", s.loadToken)
