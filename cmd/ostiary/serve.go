@@ -6,12 +6,14 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/internal/config"
@@ -39,15 +41,18 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 	} else if err != nil {
 		return usageError{err}
 	}
-	lg, err := telemetry.NewLogger(std.err, telemetry.LogConfig{Format: cfg.LogFormat, Level: cfg.LogLevel, Dev: cfg.Dev})
+	level := new(slog.LevelVar)
+	lg, err := telemetry.NewLogger(std.err, telemetry.LogConfig{Format: cfg.LogFormat, Level: cfg.LogLevel, Dev: cfg.Dev, Var: level})
 	if err != nil {
 		return err
 	}
-	sc := server.Config{Dev: cfg.Dev, InsecureHTTP: cfg.InsecureHTTP, Drain: time.Duration(cfg.DrainTimeout)}
-	if cfg.TLSCertFile != "" {
-		if sc.TLS, err = server.LoadTLS(cfg.TLSCertFile, cfg.TLSKeyFile); err != nil {
-			return err
-		}
+	sc := server.Config{
+		Dev: cfg.Dev, InsecureHTTP: cfg.InsecureHTTP, Drain: time.Duration(cfg.DrainTimeout), DrainDelay: time.Duration(cfg.DrainDelay),
+		Limits: server.Limits{
+			Connections: cfg.MaxConnections, PerAddress: cfg.MaxConnectionsPerAddress, BodyRate: cfg.BodyRate,
+			Header: time.Duration(cfg.HeaderTimeout), Body: time.Duration(cfg.BodyTimeout), Write: time.Duration(cfg.WriteTimeout),
+			Idle: time.Duration(cfg.IdleTimeout),
+		},
 	}
 	out := outbound.Config{Timeout: time.Duration(cfg.OutboundTimeout)}
 	for _, p := range cfg.OutboundAllow {
@@ -63,7 +68,7 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 		Dir: cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
 		MaxStale:       time.Duration(cfg.MaxStale),
 		TrailFileBytes: int64(cfg.TrailFileMiB) << 20, TrailTotalBytes: int64(cfg.TrailTotalMiB) << 20,
-		Version: version(), Server: sc, Logger: lg,
+		Version: version(), Server: sc, Logger: lg, CertFile: cfg.TLSCertFile, KeyFile: cfg.TLSKeyFile, Reloadable: settings(cfg),
 	})
 	if err != nil {
 		return err
@@ -78,7 +83,13 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 		return err
 	}
 	lg.Info("serving", "address", ln.Addr().String(), "store", cfg.Store, "region", cfg.Region)
+	r := &reloads{args: args, inUse: cfg, level: level, node: n, logger: lg}
+	watching, done := context.WithCancel(context.WithoutCancel(ctx))
+	var reloading sync.WaitGroup
+	reloading.Go(func() { r.run(watching) })
 	err = n.Serve(ctx, ln)
+	done()
+	reloading.Wait()
 	if err == nil {
 		lg.Info("stopped")
 	}

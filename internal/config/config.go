@@ -64,8 +64,29 @@ type Config struct {
 	// SignInDestinations are addresses to which a console login may lead beside the console's own: absolute URLs of http or https. Default
 	// none. File only.
 	SignInDestinations []string `toml:"signin_destinations"`
-	// DrainTimeout is how long a stopping server waits for requests in progress. Default "10s". File only.
+	// DrainDelay is how long a server that is to stop says that it is not ready and still accepts connections. Default "0s". File only.
+	DrainDelay Duration `toml:"drain_delay"`
+	// DrainTimeout is how long it waits then for requests in progress. Default "10s". File only.
 	DrainTimeout Duration `toml:"drain_timeout"`
+	// AccessLog has a line in the log for every request of the AWS APIs. File only; can be reloaded.
+	AccessLog bool `toml:"access_log"`
+	// RateReads and RateWrites are how many requests an account may make in a second, RateUnauthenticated how many requests without a valid
+	// signature an address may. 0 is no limit. Defaults 100000, 20000 and 1000. File only; can be reloaded.
+	RateReads           int `toml:"rate_reads"`
+	RateWrites          int `toml:"rate_writes"`
+	RateUnauthenticated int `toml:"rate_unauthenticated"`
+	// MaxConnections is how many connections are open at a time, MaxConnectionsPerAddress how many of them from one address; 0 there is as
+	// many. Defaults 10000 and 0. File only.
+	MaxConnections           int `toml:"max_connections"`
+	MaxConnectionsPerAddress int `toml:"max_connections_per_address"`
+	// The times that clients have: for the headers of a request, for a request of usual size, for taking the answer, and between requests.
+	// Defaults "10s", "30s", "1m" and "2m". File only.
+	HeaderTimeout Duration `toml:"header_timeout"`
+	BodyTimeout   Duration `toml:"body_timeout"`
+	WriteTimeout  Duration `toml:"write_timeout"`
+	IdleTimeout   Duration `toml:"idle_timeout"`
+	// BodyRate is how many bytes a second must come of a body of more than 64 KiB once BodyTimeout is over. Default 32768. File only.
+	BodyRate int `toml:"body_rate"`
 }
 
 // Duration is a time.Duration that is written as text in the file.
@@ -125,6 +146,9 @@ func Default() Config {
 		Listen: "127.0.0.1:4566", DataDir: "ostiary-data", Store: "bolt", Region: "us-east-1",
 		LogFormat: "text", LogLevel: "info", TrailFileMiB: 16, TrailTotalMiB: 512,
 		MaxStale: Duration(5 * time.Minute), DrainTimeout: Duration(10 * time.Second), OutboundTimeout: Duration(5 * time.Second),
+		RateReads: 100_000, RateWrites: 20_000, RateUnauthenticated: 1000, MaxConnections: 10_000,
+		HeaderTimeout: Duration(10 * time.Second), BodyTimeout: Duration(30 * time.Second), WriteTimeout: Duration(time.Minute),
+		IdleTimeout: Duration(2 * time.Minute), BodyRate: 32 << 10,
 	}
 }
 
@@ -321,6 +345,7 @@ func (c *Config) Check() error {
 	if time.Duration(c.DrainTimeout) <= 0 {
 		complain("drain_timeout must be more than 0s")
 	}
+	c.checkLimits(complain)
 	return errors.Join(problems...)
 }
 

@@ -57,6 +57,18 @@ func TestEveryKey(t *testing.T) {
 		trail_total_mib = 4
 		max_stale = "1m30s"
 		drain_timeout = "3s"
+		drain_delay = "4s"
+		access_log = true
+		rate_reads = 1
+		rate_writes = 0
+		rate_unauthenticated = 2
+		max_connections = 3
+		max_connections_per_address = 1
+		header_timeout = "1s"
+		body_timeout = "2s"
+		write_timeout = "3s"
+		idle_timeout = "4s"
+		body_rate = 5
 		outbound_allow = ["10.0.0.0/8", "fd00::1"]
 		outbound_ca_file = "ca.pem"
 		outbound_timeout = "2s"
@@ -73,9 +85,42 @@ func TestEveryKey(t *testing.T) {
 		OutboundAllow:  []config.Prefix{{netip.MustParsePrefix("10.0.0.0/8")}, {netip.MustParsePrefix("fd00::1/128")}},
 		OutboundCAFile: "ca.pem", OutboundTimeout: config.Duration(2 * time.Second),
 		SAMLEndpoints: []string{"https://iam.example.com/saml"}, SignInDestinations: []string{"https://console.example.com/aws"},
+		DrainDelay: config.Duration(4 * time.Second), AccessLog: true, RateReads: 1, RateUnauthenticated: 2, MaxConnections: 3, MaxConnectionsPerAddress: 1,
+		HeaderTimeout: config.Duration(time.Second), BodyTimeout: config.Duration(2 * time.Second), WriteTimeout: config.Duration(3 * time.Second),
+		IdleTimeout: config.Duration(4 * time.Second), BodyRate: 5,
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestLimits: bounds that bound nothing, or everything, are refused.
+func TestLimits(t *testing.T) {
+	for _, text := range []string{
+		"drain_delay = \"-1s\"", "rate_reads = -1", "rate_writes = 1073741825", "rate_unauthenticated = -1", "max_connections = 0",
+		"max_connections_per_address = -1", "body_rate = 0", "header_timeout = \"0s\"", "body_timeout = \"61m\"", "write_timeout = \"0s\"",
+		"idle_timeout = \"-1s\"",
+	} {
+		key, _, _ := strings.Cut(text, " ")
+		if _, err := config.Load([]string{"--config", file(t, text)}); err == nil || !strings.Contains(err.Error(), key+" must") {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+}
+
+// TestChanged: a running server takes up some keys, and is told which others it does not.
+func TestChanged(t *testing.T) {
+	before, after := config.Default(), config.Default()
+	if now, restart := before.Changed(&after); now != nil || restart != nil {
+		t.Errorf("nothing changed: %v, %v", now, restart)
+	}
+	after.Region, after.LogLevel, after.RateReads, after.OutboundAllow = "eu-west-1", "debug", 7, []config.Prefix{{netip.MustParsePrefix("10.0.0.0/8")}}
+	now, restart := before.Changed(&after)
+	if diff := cmp.Diff([]string{"log_level", "rate_reads"}, now); diff != "" {
+		t.Errorf("taken up (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"region", "outbound_allow"}, restart); diff != "" {
+		t.Errorf("for a restart (-want +got):\n%s", diff)
 	}
 }
 

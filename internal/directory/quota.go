@@ -45,6 +45,11 @@ const (
 	ClientIDsPerOIDCProviderQuota          = "ClientIDsPerOIDCProviderQuota"
 	ThumbprintsPerOIDCProviderQuota        = "ThumbprintsPerOIDCProviderQuota"
 	DelegationRequestsQuota                = "DelegationRequestsQuota"
+
+	// Rates of an account's requests. Package directory only keeps them: without one of its own, an account has the rate that its server
+	// is configured with, and their default here is zero.
+	ReadsPerSecondQuota  = "ReadsPerSecondQuota"
+	WritesPerSecondQuota = "WritesPerSecondQuota"
 )
 
 // quota is one row of the table.
@@ -99,6 +104,8 @@ var quotas = map[string]quota{
 	DelegationRequestsQuota: {standard: 1000, limit: "DelegationRequestsPerAccount"},
 
 	ThumbprintsPerOIDCProviderQuota: {standard: 5, limit: "ThumbprintsPerOpenIdConnectProvider"},
+
+	ReadsPerSecondQuota: {}, WritesPerSecondQuota: {},
 }
 
 // Quota returns the quota of that name in force for an account; a nil account has the defaults. Unknown names are zero.

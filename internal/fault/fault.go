@@ -26,6 +26,7 @@ const (
 	UnknownOperation  // no such action or version
 	Unbuilt           // the operation is known and not built yet
 	TooLarge          // the request is larger than the limit
+	TooSlow           // the request did not come in time
 	MarkerInvalid     // a pagination marker this server did not give out
 
 	// What the state says.
@@ -95,6 +96,7 @@ const (
 var kindNames = [kindCount]string{
 	Internal: "internal", Invalid: "invalid", InvalidInput: "invalid input", MalformedDocument: "malformed document",
 	MalformedInput: "malformed input", UnknownOperation: "unknown operation", Unbuilt: "not built", TooLarge: "too large",
+	TooSlow:       "too slow",
 	MarkerInvalid: "invalid marker",
 	NotFound:      "not found", Exists: "exists", DeleteConflict: "delete conflict", LimitExceeded: "limit exceeded",
 	Unmodifiable: "unmodifiable", NotAttachable: "not attachable", Conflict: "conflict", TemporarilyUnchanged: "temporarily unmodifiable",

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
 	"slices"
 
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -23,7 +24,7 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) (body []byte, re
 	release = func() {}
 	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		return nil, release, fault.New(fault.MalformedInput, "The request body could not be read.")
+		return nil, release, unreadable(w, err)
 	}
 	if len(body) <= maxBody {
 		return body, release, nil
@@ -42,9 +43,18 @@ func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) (body []byte, re
 		return nil, release, tooLarge(limit)
 	}
 	if err != nil {
-		return nil, release, fault.New(fault.MalformedInput, "The request body could not be read.")
+		return nil, release, unreadable(w, err)
 	}
 	return slices.Concat(body, rest), release, nil
+}
+
+// unreadable says why a body could not be read. The connection is of no use any more.
+func unreadable(w http.ResponseWriter, err error) error {
+	w.Header().Set("Connection", "close")
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return &fault.Error{Kind: fault.TooSlow, Message: "The request body did not come in time.", Cause: err}
+	}
+	return &fault.Error{Kind: fault.MalformedInput, Message: "The request body could not be read.", Cause: err}
 }
 
 func tooLarge(limit int64) error {

@@ -16,7 +16,6 @@ package gate
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -24,6 +23,7 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -34,6 +34,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
+	"github.com/ostiary-iam/ostiary/internal/throttle"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 	"github.com/ostiary-iam/ostiary/sigv4"
@@ -93,6 +94,9 @@ type Meter interface {
 	Request(api, operation, code string, took time.Duration)
 	Decision(effect, layer string)
 	AuthenticationFailure(kind string)
+	Throttled(scope, kind string) // whose rate, "account" or "address", and of which requests
+	Reauthorized()                // a request is decided anew
+	Panicked()
 }
 
 // Config is what a gate needs. All fields but Log, Now, Rand and Meter are required.
@@ -107,10 +111,13 @@ type Config struct {
 	Regions   []string // regions that signatures may name; the first is the default
 	Meter     Meter    // nil counts nothing
 	Log       *slog.Logger
-	Now       func() time.Time // nil means time.Now
-	Rand      io.Reader        // nil means crypto/rand
-	MaxStale  time.Duration    // how old the snapshot may be that decisions are made on; zero means five minutes
-	Skew      time.Duration    // how far a signature's time may be off; zero means sigv4.DefaultSkew
+	Failures  *slog.Logger       // for lines about requests that fail, which strangers may cause; nil means Log
+	AccessLog *atomic.Bool       // while true every request has a line at level info; nil: only at level debug
+	Throttle  *throttle.Throttle // nil: nothing is too often
+	Now       func() time.Time   // nil means time.Now
+	Rand      io.Reader          // nil means crypto/rand
+	MaxStale  time.Duration      // how old the snapshot may be that decisions are made on; zero means five minutes
+	Skew      time.Duration      // how far a signature's time may be off; zero means sigv4.DefaultSkew
 }
 
 // Gate is an http.Handler for the AWS APIs.
@@ -127,6 +134,9 @@ type Gate struct {
 	regions    []string
 	meter      Meter
 	log        *slog.Logger
+	failures   *slog.Logger // lines that requests cause which fail
+	access     *atomic.Bool
+	throttle   *throttle.Throttle
 	now        func() time.Time
 	rand       io.Reader
 	maxStale   time.Duration
@@ -142,7 +152,7 @@ type Gate struct {
 func New(c Config) (*Gate, error) {
 	g := &Gate{
 		services: make(map[*wire.API]*Service), snapshots: c.Snapshots, store: c.Store, ring: c.Ring, managed: c.Managed,
-		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand, skew: c.Skew, maxStale: c.MaxStale,
+		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, failures: c.Failures, access: c.AccessLog, throttle: c.Throttle, now: c.Now, rand: c.Rand, skew: c.Skew, maxStale: c.MaxStale,
 		keys: sigv4.NewCache(keyCacheSize), tokens: newTokenCache(),
 		lookups: rate.NewLimiter(rate.Limit(unknownKeyLookups), unknownKeyLookups),
 		bulky:   make(map[string]int64), bulkySlots: make(chan struct{}, bulkySlots),
@@ -152,6 +162,12 @@ func New(c Config) (*Gate, error) {
 	}
 	if g.log == nil {
 		g.log = slog.Default()
+	}
+	if g.failures == nil {
+		g.failures = g.log
+	}
+	if g.access == nil {
+		g.access = new(atomic.Bool)
 	}
 	if g.now == nil {
 		g.now = time.Now
@@ -224,51 +240,71 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := g.now()
 	id := trail.NewID(g.rand)
 	w.Header().Set("X-Amzn-RequestId", id)
-	body, release, err := g.readBody(w, r)
+	c, body, release, err := g.receive(w, r, began, id)
 	defer release()
 	if err != nil {
-		g.apis.WriteFailure(w, g.apis.Guess(r), id, failure(err, g.apis.Guess(r).Protocol, nil))
-		return
-	}
-	req, err := g.apis.Recognize(r, body)
-	if err != nil {
 		api := g.apis.Guess(r)
-		f := failure(err, api.Protocol, nil)
-		g.meter.Request(api.Name, "", f.Code, g.now().Sub(began))
+		f := failure(g.stranger(r, err), api.Protocol, nil)
+		g.noteUnknown(r, api, id, began, f.Code, err)
 		g.apis.WriteFailure(w, api, id, f)
 		return
 	}
-	c := &Call{Request: req, service: g.services[req.API], Env: g.environment(r, began)}
+	ctx := context.WithValue(r.Context(), callKey{}, c)
+	out, err := g.run(ctx, c, r, body)
+	if err != nil {
+		f := failure(err, c.Request.API.Protocol, c.service)
+		g.note(c, began, f.Code, err)
+		g.apis.WriteFailure(w, c.Request.API, id, f)
+		return
+	}
+	g.note(c, began, "", nil)
+	wire.WriteOutput(w, c.Request, id, out)
+}
+
+// receive reads a request as far as to know which operation it calls. release is never nil, and to be called when body and call are not
+// used any more.
+func (g *Gate) receive(w http.ResponseWriter, r *http.Request, began time.Time, id string) (c *Call, body []byte, release func(), err error) {
+	release = func() {}
+	defer g.contain(id, &err)
+	if err := wire.CheckHead(r); err != nil {
+		w.Header().Set("Connection", "close") // the body is not read
+		return nil, nil, release, err
+	}
+	if body, release, err = g.readBody(w, r); err != nil {
+		return nil, nil, release, err
+	}
+	req, err := g.apis.Recognize(r, body)
+	if err != nil {
+		return nil, nil, release, err
+	}
+	c = &Call{Request: req, service: g.services[req.API], Env: g.environment(r, began)}
 	c.endpoint = g.endpointOf(c.service, r.Host)
 	if c.region = c.endpoint.region; c.region == "" {
 		c.region = g.regions[0]
 	}
 	c.event = eventFrame{id: trail.NewID(g.rand), requestID: id, tls: r.TLS, host: r.Host}
-	ctx := context.WithValue(r.Context(), callKey{}, c)
-	out, err := g.run(ctx, c, r, body)
-	if err != nil {
-		f := failure(err, req.API.Protocol, c.service)
-		g.note(c, began, f.Code, err)
-		g.apis.WriteFailure(w, req.API, id, f)
-		return
-	}
-	g.note(c, began, "", nil)
-	wire.WriteOutput(w, req, id, out)
+	return c, body, release, nil
 }
 
 // run takes a recognized request through authentication, decision and method.
-func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (wire.Output, error) {
+func (g *Gate) run(ctx context.Context, c *Call, r *http.Request, body []byte) (out wire.Output, err error) {
+	defer g.contain(c.event.requestID, &err)
 	handler, row := c.service.Handlers[c.Request.Operation.Name], c.service.Rows[c.Request.Operation.Name]
 	if err := g.look(c); err != nil {
 		return nil, err
 	}
 	if handler == nil && c.Request.Operation.Unsigned {
-		return nil, unbuilt(c.Request.Operation) // nobody is known to whom an event would belong
+		return nil, g.stranger(r, unbuilt(c.Request.Operation)) // nobody is known to whom an event would belong
 	}
 	if row.Decides == ByAssertion {
 		c.Env.Region = c.region
+		if err := g.stranger(r, nil); err != nil {
+			return nil, err
+		}
 	} else if err := g.authenticate(ctx, c, r, body); err != nil {
 		g.meter.AuthenticationFailure(fault.KindOf(err).String())
+		return nil, g.stranger(r, err)
+	} else if err := g.budget(c, row); err != nil {
 		return nil, err
 	}
 	return g.operate(ctx, c, row, handler)
@@ -323,6 +359,7 @@ func (g *Gate) operate(ctx context.Context, c *Call, row Row, handler wire.Handl
 		if attempt == attempts {
 			return nil, g.closed(c, fault.New(fault.Conflict, "The request was overtaken by other changes too often. Try again."))
 		}
+		g.meter.Reauthorized()
 		newest, err := g.newest(ctx, c.service)
 		if err != nil {
 			return nil, g.closed(c, err)
@@ -338,8 +375,9 @@ func unbuilt(o *wire.Operation) error {
 	return fault.New(fault.Unbuilt, "%s of %s is not built yet: %s", o.Name, o.API.Name, o.Unbuilt)
 }
 
-// attempt decides on the call's snapshot and runs the method.
-func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handler[*Call]) (wire.Output, error) {
+// attempt decides on the call's snapshot and runs the method. A panic of theirs is a failure that leaves its event.
+func (g *Gate) attempt(ctx context.Context, c *Call, row Row, handler wire.Handler[*Call]) (out wire.Output, err error) {
+	defer g.contain(c.event.requestID, &err)
 	if err := g.decide(ctx, c, row); err != nil {
 		return nil, err
 	}
@@ -411,14 +449,10 @@ func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) 
 }
 
 // closed records the failed call and returns err. A call that failed after its write has its event already, and one of
-// nobody known has none. Where nobody knows whether the write was committed, and with it an event that says so, the failure gets an
-// event of its own: one ID must not say two things.
+// nobody known has none.
 func (g *Gate) closed(c *Call, err error) error {
 	if c.recorded || c.Caller == nil {
 		return err
-	}
-	if errors.Is(err, store.ErrUnknownOutcome) {
-		c.event.id = trail.NewID(g.rand)
 	}
 	f := failure(err, c.Request.API.Protocol, c.service)
 	g.record(c, nil, &f)
@@ -437,17 +471,6 @@ func (g *Gate) newest(ctx context.Context, s *Service) (*snapshot.Snapshot, erro
 		}
 	}
 	return g.snapshots.Wait(ctx, head)
-}
-
-// note counts and logs one finished request.
-func (g *Gate) note(c *Call, began time.Time, code string, err error) {
-	took := g.now().Sub(began)
-	g.meter.Request(c.Request.API.Name, c.Request.Operation.Name, code, took)
-	if err != nil && (fault.KindOf(err) == fault.Internal || fault.KindOf(err) == fault.Unavailable) {
-		g.log.Error("request failed", "request", c.event.requestID, "operation", c.Request.Operation.Name, "err", err)
-		return
-	}
-	g.log.Debug("request", "request", c.event.requestID, "operation", c.Request.Operation.Name, "code", code, "took", took)
 }
 
 // environment is what decisions need to know of the HTTP request.
@@ -469,9 +492,3 @@ func effectName(d *authorizer.Decision) string {
 		return "deny-implicit"
 	}
 }
-
-type noMeter struct{}
-
-func (noMeter) Request(string, string, string, time.Duration) {}
-func (noMeter) Decision(string, string)                       {}
-func (noMeter) AuthenticationFailure(string)                  {}

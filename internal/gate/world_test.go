@@ -71,9 +71,8 @@ type watched struct {
 	before atomic.Pointer[func()]
 	// hold, while it is not nil, keeps changes from watchers until it is closed.
 	hold atomic.Pointer[chan struct{}]
-	// down, while it is not nil, is how every Update ends, before it has begun or, where late is set, after it was committed.
+	// down, while it is not nil, is how every Update ends.
 	down atomic.Pointer[error]
-	late atomic.Bool
 }
 
 func (s *watched) View(ctx context.Context, fn func(store.Reader) error) error {
@@ -91,15 +90,10 @@ func (s *watched) Update(ctx context.Context, fn func(store.Txn) error) (store.R
 	if hook := s.before.Swap(nil); hook != nil {
 		(*hook)()
 	}
-	down := s.down.Load()
-	if down != nil && !s.late.Load() {
-		return 0, *down
+	if err := s.down.Load(); err != nil {
+		return 0, *err
 	}
-	r, err := s.Store.Update(ctx, fn)
-	if err == nil && down != nil {
-		return 0, *down
-	}
-	return r, err
+	return s.Store.Update(ctx, fn)
 }
 
 func (s *watched) Watch(ctx context.Context, prefix []byte, after store.Revision) iter.Seq2[store.Batch, error] {

@@ -34,7 +34,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ostiary-iam/ostiary/catalog"
@@ -55,6 +57,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/store/bolt"
 	"github.com/ostiary-iam/ostiary/internal/store/mem"
 	"github.com/ostiary-iam/ostiary/internal/telemetry"
+	"github.com/ostiary-iam/ostiary/internal/throttle"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/usage"
 )
@@ -83,8 +86,13 @@ type Config struct {
 	// Version is shown in the status.
 	Version string
 
-	// Server is passed on: Dev, InsecureHTTP, TLS and Drain are the caller's; the node fills in the rest.
+	// Server is passed on: Dev, InsecureHTTP, TLS, Limits, DrainDelay and Drain are the caller's; the node fills in the rest.
 	Server server.Config
+	// CertFile and KeyFile are the PEM files of the server's certificate, read anew when they change; where they are given, Server.TLS is
+	// not used. Both or neither.
+	CertFile, KeyFile string
+	// Reloadable is what [Node.Reload] can change later.
+	Reloadable
 
 	// Passwords says how passwords are hashed; the zero value is for real use.
 	Passwords credential.HasherConfig
@@ -94,6 +102,15 @@ type Config struct {
 	Now  func() time.Time
 	Rand io.Reader // nil means crypto/rand; must be safe for concurrent use
 }
+
+// Reloadable is the part of the configuration that can change while a node runs.
+type Reloadable struct {
+	Rates     throttle.Rates // how often accounts and addresses may call
+	AccessLog bool           // a line at level info for every request of the AWS APIs
+}
+
+// lookForCertificates is how often certificate files are looked at.
+const lookForCertificates = 10 * time.Second
 
 // Node is a running node. Close it.
 type Node struct {
@@ -117,10 +134,13 @@ type Node struct {
 	token     operatorToken
 	first     *FirstStart
 
+	throttle     *throttle.Throttle
+	accessLog    atomic.Bool
+	certificates *server.Certificates // nil: the caller's, or plain HTTP
+
 	closers    []func() error  // run last to first
 	running    context.Context // of what runs beside requests
-	stop       context.CancelFunc
-	background sync.WaitGroup
+	background []worker        // in the order in which they were started
 	closing    sync.Once
 	closeError error
 }
@@ -153,8 +173,10 @@ func newNode(ctx context.Context, cfg Config) *Node {
 		cfg.MaxStale = 5 * time.Minute
 	}
 	n := &Node{cfg: cfg, ownClock: ownClock, began: cfg.Now(), metrics: telemetry.New(cfg.Version, runtime.Version())}
-	n.running, n.stop = context.WithCancel(context.WithoutCancel(ctx))
+	n.running = context.WithoutCancel(ctx)
 	n.system.halted, n.system.halt = context.WithCancelCause(context.Background())
+	n.throttle = throttle.New(cfg.Rates, nil) // time that really passes
+	n.accessLog.Store(cfg.AccessLog)
 	return n
 }
 
@@ -164,6 +186,7 @@ func (n *Node) open(ctx context.Context) error {
 		doing string
 		do    func(context.Context) error
 	}{
+		{"opening the certificate", n.openCertificate},
 		{"preparing the data directory", n.openDir},
 		{"looking for a restore that was cut off", n.noRestore},
 		{"opening the store", n.openStore},
@@ -240,6 +263,18 @@ func (n *Node) openTrail(context.Context) error {
 	n.trail = l
 	n.closers = append(n.closers, l.Close)
 	n.mover = trail.NewMover(trail.MoverConfig{Store: n.store, Log: l, Logger: n.cfg.Logger})
+	n.metrics.TrailPending(l.Pending)
+	n.metrics.Outbox(func() (events int, age time.Duration) {
+		events = n.reading(func(ctx context.Context) (waiting int, err error) {
+			var oldest time.Time
+			waiting, oldest, err = n.mover.Backlog(ctx)
+			if waiting > 0 {
+				age = max(0, n.cfg.Now().Sub(oldest))
+			}
+			return waiting, err
+		})()
+		return events, age
+	})
 	return nil
 }
 
@@ -266,14 +301,57 @@ func (n *Node) follow(ctx context.Context) error {
 	return errors.Join(n.snapshots.Reach(ctx, head), n.caches.Reach(ctx, head))
 }
 
+// worker is something that runs beside requests.
+type worker struct {
+	what  string
+	stop  context.CancelFunc
+	ended chan struct{}
+}
+
 // run starts something that should go on as long as the node does; Close stops it and waits.
 func (n *Node) run(what string, do func(context.Context) error) {
-	n.background.Go(func() {
-		err := do(n.running)
-		if n.running.Err() == nil {
+	ctx, stop := context.WithCancel(n.running)
+	w := worker{what, stop, make(chan struct{})}
+	n.background = append(n.background, w)
+	go func() {
+		defer close(w.ended)
+		err := do(ctx)
+		if ctx.Err() == nil {
 			n.cfg.Logger.Error("ended, and the node must be restarted", "what", what, "error", err)
 		}
+	}()
+}
+
+func (n *Node) openCertificate(context.Context) (err error) {
+	if n.cfg.CertFile == "" {
+		return nil
+	}
+	n.certificates, err = server.OpenCertificates(server.CertificatesConfig{
+		CertFile: n.cfg.CertFile, KeyFile: n.cfg.KeyFile, Logger: n.cfg.Logger, Meter: n.metrics, Now: n.cfg.Now,
 	})
+	if err != nil {
+		return err
+	}
+	n.cfg.Server.TLS = n.certificates.TLS()
+	n.metrics.Certificate(n.certificates.Expires)
+	n.run("looking for new certificates", func(ctx context.Context) error {
+		tick := time.NewTicker(lookForCertificates)
+		defer tick.Stop()
+		n.certificates.Watch(ctx, tick.C)
+		return nil
+	})
+	return nil
+}
+
+// Reload puts new settings in force for requests from now on, and reads the certificate files again. An error says that the certificate
+// in them is not used; all else is in force then too.
+func (n *Node) Reload(r Reloadable) error {
+	n.throttle.SetRates(r.Rates)
+	n.accessLog.Store(r.AccessLog)
+	if n.certificates == nil {
+		return nil
+	}
+	return n.certificates.Reload()
 }
 
 // wire makes the gate and the server.
@@ -295,7 +373,8 @@ func (n *Node) wire(context.Context) error {
 	n.run("the system records", n.followSystem)
 	g, err := gate.New(gate.Config{
 		Services: n.services, Snapshots: n.snapshots, Store: n.store, Ring: n.ring, Managed: catalog.ManagedPolicies(), Trail: n.trail,
-		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
+		Usage: uses, Regions: regions(n.cfg.Region), Meter: n.metrics, Log: n.cfg.Logger, Failures: n.strangers(), AccessLog: &n.accessLog,
+		Throttle: n.throttle, Now: n.cfg.Now, Rand: n.cfg.Rand,
 		MaxStale: n.cfg.MaxStale,
 	})
 	if err != nil {
@@ -311,14 +390,37 @@ func (n *Node) wire(context.Context) error {
 		Gate: g, Ring: n.ring, SAML: sts.NewSignIn(sts.Config{Ring: n.ring, SAMLEndpoints: n.cfg.SAMLEndpoints}), Destinations: destinations, Meter: n.metrics,
 		Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
 	})))
-	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.unlessHalted(n.dated(g)), n.ready, n.metrics.Handler(), n.cfg.Logger
+	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.unlessHalted(n.dated(g)), n.ready, n.metrics.Handler(), n.strangers()
+	sc.Throttle, sc.Meter = n.throttle, n.metrics
 	sc.Operator = server.Operator{
 		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Regions: stsRegions{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n}, Templates: templates{n},
 		ServiceRoles: serviceRoles{n}, Maintenance: maintenance{n},
 	}
 	n.server = server.New(sc)
+	n.metrics.Load(n.server.Load)
+	n.metrics.RatesTracked(n.throttle.Accounts, n.throttle.Addresses)
+	n.metrics.ReportsPending(n.reading(reports.Pending))
 	return nil
 }
+
+// strangers returns the logger for lines that requests of strangers can cause.
+func (n *Node) strangers() *slog.Logger { return telemetry.Limit(n.cfg.Logger, n.metrics.LinesDropped) }
+
+// reading makes a gauge out of what is counted in the store; it is -1 where the store does not answer in time.
+func (n *Node) reading(count func(context.Context) (int, error)) func() int {
+	return func() int {
+		ctx, cancel := context.WithTimeout(n.running, gaugeTimeout)
+		defer cancel()
+		number, err := count(ctx)
+		if err != nil {
+			return -1
+		}
+		return number
+	}
+}
+
+// gaugeTimeout is how long collecting the metrics waits for the store.
+const gaugeTimeout = 2 * time.Second
 
 // dated makes answers say the time on the node's own clock: AWS's SDKs correct their signatures by it.
 func (n *Node) dated(api http.Handler) http.Handler {
@@ -367,11 +469,16 @@ func (n *Node) Serve(ctx context.Context, ln net.Listener) error {
 	return errors.Join(n.server.Serve(ctx, ln), context.Cause(n.system.halted))
 }
 
-// Close stops the node and makes durable what is still in memory. It returns what went wrong, and can be called again.
+// Close stops the node and makes durable what is still in memory. What runs beside requests ends one after the other, the newest first:
+// whoever writes events or needs the snapshot ends before what moves events and before the snapshot. Then the last events go to the
+// trail, and trail and store are closed. It returns what went wrong, and can be called again.
 func (n *Node) Close() error {
 	n.closing.Do(func() {
-		n.stop()
-		n.background.Wait()
+		for _, w := range slices.Backward(n.background) {
+			w.stop()
+			<-w.ended
+			n.cfg.Logger.Debug("ended", "what", w.what)
+		}
 		var problems []error
 		if n.mover != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

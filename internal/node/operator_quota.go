@@ -25,21 +25,34 @@ func (q quotas) Quotas(_ context.Context, account string) ([]server.Quota, error
 	}
 	var all []server.Quota
 	for _, name := range slices.Sorted(maps.Keys(directory.Quotas(nil))) {
-		all = append(all, shownQuota(a.Account, name))
+		all = append(all, q.shown(a.Account, name))
 	}
 	return all, nil
 }
 
-func shownQuota(acct *entity.Account, name string) server.Quota {
+// shown is a quota as the API shows it. The default of a rate is this server's.
+func (q quotas) shown(acct *entity.Account, name string) server.Quota {
 	reset := *acct // the account as if the operator had not set this one quota
 	reset.Quotas = maps.Clone(acct.Quotas)
 	delete(reset.Quotas, name)
-	q := server.Quota{Name: name, Value: directory.Quota(acct, name), Default: directory.Quota(&reset, name)}
-	_, q.Set = acct.Quotas[name]
-	if most := directory.MostQuota(name); most > 0 {
-		q.Maximum = &most
+	one := server.Quota{Name: name, Value: directory.Quota(acct, name), Default: directory.Quota(&reset, name)}
+	_, one.Set = acct.Quotas[name]
+	rates := q.n.throttle.Rates()
+	switch name {
+	case directory.ReadsPerSecondQuota:
+		one.Default = rates.Reads
+	case directory.WritesPerSecondQuota:
+		one.Default = rates.Writes
+	default:
+		if most := directory.MostQuota(name); most > 0 {
+			one.Maximum = &most
+		}
+		return one
 	}
-	return q
+	if !one.Set {
+		one.Value = one.Default
+	}
+	return one
 }
 
 // SetQuota implements server.Quotas. It returns when this node's snapshot has the new quota, so that it is in force at once.
@@ -51,7 +64,7 @@ func (q quotas) SetQuota(ctx context.Context, account, name string, value *int) 
 		if err != nil {
 			return server.Quota{}, err
 		}
-		return shownQuota(acct, name), nil
+		return q.shown(acct, name), nil
 	})
 	if err != nil {
 		return server.Quota{}, err

@@ -126,6 +126,21 @@ func (m *Maker) Work(ctx context.Context) (seen store.Revision, err error) {
 	return seen, err
 }
 
+// Pending is how many accounts have reports that are asked for and not made yet.
+func (m *Maker) Pending(ctx context.Context) (n int, err error) {
+	err = m.cfg.Store.View(ctx, func(rd store.Reader) error {
+		n = 0
+		for _, err := range rd.Range(entity.OpenJobsPlane) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	return n, fault.Wrap(err, "counting reports to make")
+}
+
 // makeCredentials makes an account's credential report.
 func (m *Maker) makeCredentials(ctx context.Context, account string, at store.Revision) error {
 	s, err := m.cfg.Snapshots.Wait(ctx, at)

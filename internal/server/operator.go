@@ -189,6 +189,9 @@ func (s *Server) operator() http.Handler {
 			refuse(w, http.StatusForbidden, "Requests from web pages are refused.")
 		case s.cfg.Dev && !loopbackHost(r.Host):
 			refuse(w, http.StatusForbidden, "In dev mode the Host header must name a loopback address.")
+		case !s.cfg.Dev && !s.authorized(r) && !s.cfg.Throttle.Address(source(r)):
+			s.cfg.Meter.Throttled("address", "operator")
+			refuse(w, http.StatusTooManyRequests, "Rate exceeded")
 		case !s.cfg.Dev && !s.authorized(r):
 			h.Set("WWW-Authenticate", `Bearer realm="ostiary"`)
 			refuse(w, http.StatusUnauthorized, "The operator's token is missing or wrong.")
@@ -196,6 +199,12 @@ func (s *Server) operator() http.Handler {
 			mux.ServeHTTP(w, r)
 		}
 	})
+}
+
+// source is the address that a request came from; the zero value where it has none.
+func source(r *http.Request) netip.Addr {
+	ap, _ := netip.ParseAddrPort(r.RemoteAddr) // the zero value is an address like any other here
+	return ap.Addr()
 }
 
 // fromPage reports whether a browser says that a page made the request. Sec-Fetch-Site is "none" for what a user typed.

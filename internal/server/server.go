@@ -2,7 +2,7 @@
 // protocol and decides nothing about identities: every path that is not its own goes to the handler of the AWS APIs.
 //
 //	GET  /healthz                  200 while the process answers
-//	GET  /readyz                   200 when requests can be decided; 503 before that and while the server stops
+//	GET  /readyz                   200 when requests can be decided; 503 before that, and from the moment the server is told to stop
 //	GET  /metrics                  the metrics handler
 //	POST /_ostiary/v1/accounts     the operator API: see operator.go
 //	GET  /_ostiary/v1/status
@@ -16,30 +16,16 @@ package server
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
-)
 
-// Limits of every connection. MaxBody is the most that any operation of the AWS APIs accepts, a SAML metadata document in a
-// form; the API's handler holds nearly all of them to less. When it reads more it gets an *http.MaxBytesError and answers that in
-// the protocol of the request.
-const (
-	MaxBody    = 32 << 20
-	MaxHeaders = 64 << 10 // presigned requests carry everything in the first line
-
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
-	writeTimeout  = 60 * time.Second
-	idleTimeout   = 2 * time.Minute
-
-	// DefaultDrain is how long a stopping server waits for requests in progress.
-	DefaultDrain = 10 * time.Second
+	"github.com/ostiary-iam/ostiary/internal/throttle"
 )
 
 // Config is what a server is made of. API must be set.
@@ -59,11 +45,22 @@ type Config struct {
 	Dev bool
 	// InsecureHTTP allows plain HTTP on an address that is not loopback.
 	InsecureHTTP bool
-	// TLS, if not nil, makes every listener speak TLS: see [LoadTLS].
+	// TLS, if not nil, makes every listener speak TLS: see [LoadTLS] and [Certificates].
 	TLS *tls.Config
-	// Drain is how long Serve waits for requests in progress when it stops. Zero means [DefaultDrain].
+	// DrainDelay is how long a server that is to stop still accepts connections although it says that it is not ready: for load
+	// balancers. Zero means not at all.
+	DrainDelay time.Duration
+	// Drain is how long Serve waits then for requests in progress. Zero means [DefaultDrain].
 	Drain time.Duration
-	// Logger is told of failures; nil means no messages.
+	// Limits bound what clients can hold; its zero value means the defaults.
+	Limits Limits
+	// Throttle bounds how many requests of an address may have a wrong operator's token; nil: nothing does.
+	Throttle *throttle.Throttle
+	// Meter counts connections, and what is refused; nil counts nothing.
+	Meter Meter
+	// After is for the delay of a drain; nil means time.After.
+	After func(time.Duration) <-chan time.Time
+	// Logger is told of failures; nil means no messages. Strangers can cause such messages: a logger that writes should limit them.
 	Logger *slog.Logger
 }
 
@@ -72,6 +69,8 @@ type Server struct {
 	cfg      Config
 	handler  http.Handler
 	stopping atomic.Bool
+	busy     atomic.Int64                // requests in progress
+	conns    atomic.Pointer[connections] // nil before Serve
 }
 
 // New returns a server; it listens nowhere yet.
@@ -82,6 +81,13 @@ func New(cfg Config) *Server {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Meter == nil {
+		cfg.Meter = noMeter{}
+	}
+	if cfg.After == nil {
+		cfg.After = time.After
+	}
+	cfg.Limits = cfg.Limits.filled()
 	s := &Server{cfg: cfg}
 	s.handler = s.routes()
 	return s
@@ -101,13 +107,20 @@ func (s *Server) routes() http.Handler {
 	}
 	own.Handle(operatorPrefix, s.operator())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.busy.Add(1)
+		defer s.busy.Add(-1)
+		defer s.contain(r)
+		if s.stopping.Load() {
+			w.Header().Set("Connection", "close") // over HTTP/2 too: there it becomes a GOAWAY
+		}
 		switch path := r.URL.Path; {
 		case path == "/healthz", path == "/readyz", path == "/metrics", strings.HasPrefix(path, operatorRoot):
 			own.ServeHTTP(w, r)
 		case s.cfg.SignIn != nil && signsIn(path):
+			s.bounded(w, r)
 			s.cfg.SignIn.ServeHTTP(w, r)
 		default:
-			r.Body = http.MaxBytesReader(w, r.Body, MaxBody)
+			s.bounded(w, r)
 			s.cfg.API.ServeHTTP(w, r)
 		}
 	})
@@ -118,10 +131,24 @@ func signsIn(path string) bool {
 	return path == "/federation" || path == "/saml" || path == "/console" || strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, "/signin/")
 }
 
+// contain ends a request that panics with its connection, and says where it happened. The API answers panics of its own before they come
+// here.
+func (s *Server) contain(r *http.Request) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	if p != http.ErrAbortHandler {
+		s.cfg.Meter.Panicked()
+		s.cfg.Logger.Error("a request panicked", "method", r.Method, "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	}
+	panic(http.ErrAbortHandler) // net/http closes the connection and says nothing
+}
+
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	switch {
 	case s.stopping.Load():
-		plain(w, http.StatusServiceUnavailable, "stopping")
+		plain(w, http.StatusServiceUnavailable, "draining")
 	case s.cfg.Ready == nil:
 		plain(w, http.StatusOK, "ready")
 	default:
@@ -167,53 +194,4 @@ func (s *Server) check(a net.Addr) error {
 		return fmt.Errorf("listening on %s: plain HTTP is for loopback addresses", a)
 	}
 	return nil
-}
-
-// Serve answers on ln until ctx ends; then it takes no new connections, waits for the requests in progress and returns nil.
-// Requests that outlast [Config.Drain] are cut off, which is an error. Serve closes ln.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	if err := s.check(ln.Addr()); err != nil {
-		_ = ln.Close()
-		return err
-	}
-	hs := &http.Server{
-		Handler:           s.handler,
-		ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, WriteTimeout: writeTimeout, IdleTimeout: idleTimeout,
-		MaxHeaderBytes: MaxHeaders,
-		ErrorLog:       slog.NewLogLogger(s.cfg.Logger.Handler(), slog.LevelWarn),
-	}
-	served := make(chan error, 1)
-	go func() {
-		if s.cfg.TLS != nil {
-			hs.TLSConfig = s.cfg.TLS.Clone()
-			served <- hs.ServeTLS(ln, "", "")
-		} else {
-			served <- hs.Serve(ln)
-		}
-	}()
-	select {
-	case err := <-served:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	s.stopping.Store(true)
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.Drain)
-	defer cancel()
-	if err := hs.Shutdown(drain); err != nil {
-		_ = hs.Close()
-		return fmt.Errorf("stopping: requests in progress were cut off: %w", err)
-	}
-	if err := <-served; !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("serving: %w", err)
-	}
-	return nil
-}
-
-// LoadTLS reads a certificate chain and its key. TLS 1.2 is the oldest version spoken.
-func LoadTLS(certFile, keyFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("loading the TLS certificate: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tls.VersionTLS12}, nil
 }

@@ -3,97 +3,162 @@
 //
 // [Metrics] has a method for everything that is counted. It keeps a registry of its own: nothing is registered globally, and
 // several servers in one process do not share counters. Label values are closed sets; a caller that has a name from outside
-// must map what it does not know to "unknown" first, or strangers could fill the memory with series.
+// must map what it does not know to "unknown" first, or strangers could fill the memory with series. What is counted on every
+// request is looked up without a lock and without an allocation.
 //
-// Logs are log/slog. Secrets cannot be logged by mistake: their type, secret.Text, prints a placeholder.
+// docs/operating.md has a table of all metrics; a test holds it against [Metrics.Descriptions].
+//
+// Logs are log/slog. Secrets cannot be logged by mistake: their type, secret.Text, prints a placeholder. Lines that strangers can cause
+// go through [Limit].
 package telemetry
 
 import (
-	"context"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/ostiary-iam/ostiary/internal/store"
 )
 
 // Unknown is the label for a name that is not in the closed set.
 const Unknown = "unknown"
 
 // Metrics counts. A nil *Metrics counts nothing. All methods are safe for concurrent use.
-//
-//	ostiary_build_info{version,go}                             always 1
-//	ostiary_requests_total{service,operation,outcome}          outcome is "ok" or the error code that was answered
-//	ostiary_request_seconds{service}                           histogram
-//	ostiary_decisions_total{effect,layer}
-//	ostiary_authentication_failures_total{kind}                kind is a fault kind's name
-//	ostiary_explain_disagreements_total                        Explain and Evaluate differed: always a defect
-//	ostiary_store_commits_total{outcome}                       outcome is "ok" or "error"
-//	ostiary_store_commit_seconds                               histogram of commits
-//	ostiary_trail_dropped_events_total                         records of reads and denials that the disk refused
-//	ostiary_usage_flushes_total{outcome}                       writings of last uses; outcome is "ok" or "error"
-//	ostiary_usage_written_total                                records of last uses that were written
-//	ostiary_usage_dropped_total                                last uses forgotten because too many waited to be written
-//	ostiary_usage_pending                                      last uses that wait to be written
-//	ostiary_reports_total{kind,outcome}                        reports made; kind is credentials, access or organization
-//	ostiary_snapshot_revision, ostiary_snapshot_age_seconds    what decisions are made from, and how old that may be
 type Metrics struct {
-	registry      *prometheus.Registry
-	requests      *prometheus.CounterVec
-	seconds       *prometheus.HistogramVec
-	decisions     *prometheus.CounterVec
+	registry     *prometheus.Registry
+	descriptions []Description
+
+	requests  series[requestLabels, prometheus.Counter]
+	seconds   series[operationLabels, prometheus.Observer]
+	decisions series[decisionLabels, prometheus.Counter]
+	throttled series[decisionLabels, prometheus.Counter]
+
 	failures      *prometheus.CounterVec
+	again         prometheus.Counter
+	panics        prometheus.Counter
 	disagreements prometheus.Counter
+
+	accepted prometheus.Counter
+	refused  *prometheus.CounterVec
+	http2    prometheus.Counter
+	loads    *prometheus.CounterVec
+
+	views         *prometheus.CounterVec
+	viewSeconds   prometheus.Histogram
 	commits       *prometheus.CounterVec
 	commitSeconds prometheus.Histogram
-	dropped       prometheus.Counter
-	flushes       *prometheus.CounterVec
-	usesWritten   prometheus.Counter
-	usesDropped   prometheus.Counter
-	reports       *prometheus.CounterVec
+	retries       prometheus.Counter
+
+	dropped     prometheus.Counter
+	lines       prometheus.Counter
+	flushes     *prometheus.CounterVec
+	usesWritten prometheus.Counter
+	usesDropped prometheus.Counter
+	reports     *prometheus.CounterVec
 }
+
+// Description says what a metric is.
+type Description struct {
+	Name   string   // whole: "ostiary_requests_total"
+	Type   string   // "counter", "gauge" or "histogram"
+	Labels []string // in the order of the documentation
+	Help   string   // one sentence
+}
+
+type (
+	requestLabels   struct{ service, operation, outcome string }
+	operationLabels struct{ service, operation string }
+	decisionLabels  struct{ first, second string }
+)
 
 // latencies are the bounds of the histograms, in seconds: from requests answered out of memory to a slow disk.
 var latencies = []float64{50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 100e-3, 250e-3, 1, 5}
 
 // New returns metrics for one server.
 func New(version, goVersion string) *Metrics {
-	counter := func(name, help string) prometheus.Counter {
-		return prometheus.NewCounter(prometheus.CounterOpts{Name: "ostiary_" + name, Help: help})
-	}
-	counters := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ostiary_" + name, Help: help}, labels)
-	}
-	m := &Metrics{
-		registry: prometheus.NewRegistry(),
-		requests: counters("requests_total", "API requests answered.", "service", "operation", "outcome"),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "ostiary_request_seconds", Help: "Time to answer an API request.", Buckets: latencies,
-		}, []string{"service"}),
-		decisions:     counters("decisions_total", "Authorization decisions.", "effect", "layer"),
-		failures:      counters("authentication_failures_total", "Requests whose caller could not be established.", "kind"),
-		disagreements: counter("explain_disagreements_total", "Explanations that differed from the decision."),
-		commits:       counters("store_commits_total", "Transactions of the store that were to write.", "outcome"),
-		commitSeconds: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "ostiary_store_commit_seconds", Help: "Time of a transaction of the store.", Buckets: latencies,
-		}),
-		dropped:     counter("trail_dropped_events_total", "Events of reads and denials that could not be written."),
-		flushes:     counters("usage_flushes_total", "Writings of last uses.", "outcome"),
-		usesWritten: counter("usage_written_total", "Records of last uses that were written."),
-		usesDropped: counter("usage_dropped_total", "Last uses forgotten because too many waited to be written."),
-		reports:     counters("reports_total", "Reports made.", "kind", "outcome"),
-	}
-	build := prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "ostiary_build_info", Help: "The version that runs.",
-		ConstLabels: prometheus.Labels{"version": version, "go": goVersion},
-	})
+	m := &Metrics{registry: prometheus.NewRegistry()}
+	build := m.gauge("build_info", "Always 1; the labels say which version runs.", prometheus.Labels{"version": version, "go": goVersion})
 	build.Set(1)
-	m.registry.MustRegister(build, m.requests, m.seconds, m.decisions, m.failures, m.disagreements, m.commits, m.commitSeconds,
-		m.dropped, m.flushes, m.usesWritten, m.usesDropped, m.reports, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+
+	requests := m.counters("requests_total", "API requests answered; the outcome is ok or the error code.", "service", "operation", "outcome")
+	seconds := m.histograms("request_seconds", "Time from the headers of an API request to its answer.", "service", "operation")
+	decisions := m.counters("decisions_total", "Decisions of the authorizer, by effect and the layer that decided.", "effect", "layer")
+	throttled := m.counters("throttled_total", "Requests refused because of their rate.", "scope", "kind")
+	m.requests.make = func(l requestLabels) prometheus.Counter {
+		return requests.WithLabelValues(l.service, l.operation, l.outcome)
+	}
+	m.seconds.make = func(l operationLabels) prometheus.Observer { return seconds.WithLabelValues(l.service, l.operation) }
+	m.decisions.make = func(l decisionLabels) prometheus.Counter { return decisions.WithLabelValues(l.first, l.second) }
+	m.throttled.make = func(l decisionLabels) prometheus.Counter { return throttled.WithLabelValues(l.first, l.second) }
+
+	m.failures = m.counters("authentication_failures_total", "Requests whose caller could not be established, by the kind of the error.", "kind")
+	m.again = m.counter("reauthorizations_total", "Requests decided anew because what their decision relied on had changed.")
+	m.panics = m.counter("panics_total", "Requests that ended in a panic: always a defect.")
+	m.disagreements = m.counter("explain_disagreements_total", "Explanations that differed from the decision: always a defect.")
+
+	m.accepted = m.counter("connections_accepted_total", "Connections served.")
+	m.refused = m.counters("connections_refused_total", "Connections closed at once because of a limit: all together, or those of one address.", "limit")
+	m.http2 = m.counter("http2_errors_total", "Protocol errors and floods of HTTP/2 connections.")
+	m.loads = m.counters("certificate_loads_total", "Attempts to load new certificate files; outcome is ok or refused.", "outcome")
+
+	m.views = m.counters("store_views_total", "Reads of the store.", "outcome")
+	m.viewSeconds = m.histogram("store_view_seconds", "Time of a read of the store.")
+	m.commits = m.counters("store_commits_total", "Transactions of the store that were to write.", "outcome")
+	m.commitSeconds = m.histogram("store_commit_seconds", "Time of a transaction of the store.")
+	m.retries = m.counter("store_retries_total", "Runs of transactions beyond the first, because of conflicts.")
+
+	m.dropped = m.counter("trail_dropped_events_total", "Events of reads and denials that could not be written.")
+	m.lines = m.counter("log_lines_dropped_total", "Log lines not written because there were too many of their sort.")
+	m.flushes = m.counters("usage_flushes_total", "Writings of last uses.", "outcome")
+	m.usesWritten = m.counter("usage_written_total", "Records of last uses that were written.")
+	m.usesDropped = m.counter("usage_dropped_total", "Last uses forgotten because too many waited to be written.")
+	m.reports = m.counters("reports_total", "Reports made; kind is credentials, access or organization.", "kind", "outcome")
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
+}
+
+// Descriptions returns all metrics of this server but those that the metrics library has of the Go runtime and the process, in the order
+// in which they were registered. Gauges are among them from the moment they are given something to read.
+func (m *Metrics) Descriptions() []Description { return m.descriptions }
+
+func (m *Metrics) describe(name, kind, help string, labels ...string) string {
+	name = "ostiary_" + name
+	m.descriptions = append(m.descriptions, Description{name, kind, labels, help})
+	return name
+}
+
+func (m *Metrics) counter(name, help string) prometheus.Counter {
+	c := prometheus.NewCounter(prometheus.CounterOpts{Name: m.describe(name, "counter", help), Help: help})
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *Metrics) counters(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: m.describe(name, "counter", help, labels...), Help: help}, labels)
+	m.registry.MustRegister(c)
+	return c
+}
+
+func (m *Metrics) histogram(name, help string) prometheus.Histogram {
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: m.describe(name, "histogram", help), Help: help, Buckets: latencies})
+	m.registry.MustRegister(h)
+	return h
+}
+
+func (m *Metrics) histograms(name, help string, labels ...string) *prometheus.HistogramVec {
+	h := prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: m.describe(name, "histogram", help, labels...), Help: help, Buckets: latencies,
+	}, labels)
+	m.registry.MustRegister(h)
+	return h
+}
+
+func (m *Metrics) gauge(name, help string, constant prometheus.Labels) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: m.describe(name, "gauge", help, "version", "go"), Help: help, ConstLabels: constant})
+	m.registry.MustRegister(g)
+	return g
 }
 
 // Handler answers GET /metrics in the text format of Prometheus.
@@ -116,14 +181,22 @@ func (m *Metrics) Request(service, operation, outcome string, took time.Duration
 	if outcome == "" {
 		outcome = "ok"
 	}
-	m.requests.WithLabelValues(service, operation, outcome).Inc()
-	m.seconds.WithLabelValues(service).Observe(took.Seconds())
+	m.requests.get(requestLabels{service, operation, outcome}).Inc()
+	m.seconds.get(operationLabels{service, operation}).Observe(took.Seconds())
 }
 
 // Decision counts a decision of the authorizer.
 func (m *Metrics) Decision(effect, layer string) {
 	if m != nil {
-		m.decisions.WithLabelValues(effect, layer).Inc()
+		m.decisions.get(decisionLabels{effect, layer}).Inc()
+	}
+}
+
+// Throttled counts a request that was refused because of its rate. scope says whose, "account" or "address"; kind says which: "read",
+// "write", "unauthenticated" or "operator".
+func (m *Metrics) Throttled(scope, kind string) {
+	if m != nil {
+		m.throttled.get(decisionLabels{scope, kind}).Inc()
 	}
 }
 
@@ -134,6 +207,20 @@ func (m *Metrics) AuthenticationFailure(kind string) {
 	}
 }
 
+// Reauthorized counts a request that is decided anew.
+func (m *Metrics) Reauthorized() {
+	if m != nil {
+		m.again.Inc()
+	}
+}
+
+// Panicked counts a request that ended in a panic.
+func (m *Metrics) Panicked() {
+	if m != nil {
+		m.panics.Inc()
+	}
+}
+
 // ExplainDisagreement counts an explanation whose effect was not the decision's.
 func (m *Metrics) ExplainDisagreement() {
 	if m != nil {
@@ -141,10 +228,50 @@ func (m *Metrics) ExplainDisagreement() {
 	}
 }
 
+// ConnectionAccepted counts a connection that is served.
+func (m *Metrics) ConnectionAccepted() {
+	if m != nil {
+		m.accepted.Inc()
+	}
+}
+
+// ConnectionRefused counts a connection that was closed at once; limit is "all" or "address".
+func (m *Metrics) ConnectionRefused(limit string) {
+	if m != nil {
+		m.refused.WithLabelValues(limit).Inc()
+	}
+}
+
+// HTTP2Error counts what is wrong with an HTTP/2 connection.
+func (m *Metrics) HTTP2Error() {
+	if m != nil {
+		m.http2.Inc()
+	}
+}
+
+// CertificateLoaded counts an attempt to load new certificate files.
+func (m *Metrics) CertificateLoaded(ok bool) {
+	if m == nil {
+		return
+	}
+	result := "ok"
+	if !ok {
+		result = "refused"
+	}
+	m.loads.WithLabelValues(result).Inc()
+}
+
 // EventsDropped counts events that the trail gave up.
 func (m *Metrics) EventsDropped(n int) {
 	if m != nil {
 		m.dropped.Add(float64(n))
+	}
+}
+
+// LinesDropped counts log lines that were not written: see [Limit].
+func (m *Metrics) LinesDropped() {
+	if m != nil {
+		m.lines.Inc()
 	}
 }
 
@@ -164,16 +291,6 @@ func (m *Metrics) UsageDropped() {
 	}
 }
 
-// UsagePending registers where the number of last uses that wait to be written is read. It is called once.
-func (m *Metrics) UsagePending(read func() int) {
-	if m == nil {
-		return
-	}
-	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ostiary_usage_pending", Help: "Last uses that wait to be written.",
-	}, func() float64 { return float64(read()) }))
-}
-
 // ReportMade counts a report; kind is one of package report's.
 func (m *Metrics) ReportMade(kind string, ok bool) {
 	if m != nil {
@@ -188,55 +305,11 @@ func outcome(ok bool) string {
 	return "error"
 }
 
-// Snapshot registers where the snapshot's revision and age are read when metrics are collected. It is called once.
-func (m *Metrics) Snapshot(read func() (revision int64, age time.Duration)) {
-	if m == nil {
-		return
+// Row is the line of d in the table of docs/operating.md.
+func (d Description) Row() string {
+	labels := ""
+	if len(d.Labels) > 0 {
+		labels = "`" + strings.Join(d.Labels, "`, `") + "`"
 	}
-	m.registry.MustRegister(
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ostiary_snapshot_revision", Help: "Revision of the store that decisions are made from.",
-		}, func() float64 { revision, _ := read(); return float64(revision) }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "ostiary_snapshot_age_seconds", Help: "Time since the snapshot was last known to be up to date.",
-		}, func() float64 { _, age := read(); return age.Seconds() }),
-	)
-}
-
-// Store returns s with its updates counted and timed. now is the clock; nil means time.Now.
-func (m *Metrics) Store(s store.Store, now func() time.Time) store.Store {
-	if m == nil {
-		return s
-	}
-	if now == nil {
-		now = time.Now
-	}
-	return &measured{s, m, now}
-}
-
-type measured struct {
-	store.Store
-	m   *Metrics
-	now func() time.Time
-}
-
-// Update does not count what fn itself refused: nothing was to be written.
-func (s *measured) Update(ctx context.Context, fn func(store.Txn) error) (store.Revision, error) {
-	refused := false
-	begin := s.now()
-	rev, err := s.Store.Update(ctx, func(tx store.Txn) error {
-		err := fn(tx)
-		refused = err != nil
-		return err
-	})
-	switch {
-	case refused:
-		return rev, err
-	case err != nil:
-		s.m.commits.WithLabelValues("error").Inc()
-	default:
-		s.m.commits.WithLabelValues("ok").Inc()
-	}
-	s.m.commitSeconds.Observe(s.now().Sub(begin).Seconds())
-	return rev, err
+	return "| `" + d.Name + "` | " + d.Type + " | " + labels + " | " + d.Help + " |"
 }

@@ -222,6 +222,13 @@ func (l *Log) take(record []byte, last bool) bool {
 	return true
 }
 
+// Pending is how many records Record holds back.
+func (l *Log) Pending() int {
+	l.bufMu.Lock()
+	defer l.bufMu.Unlock()
+	return l.count
+}
+
 // Flush writes what Record holds back and makes it durable. After an error the records are still held.
 func (l *Log) Flush() error {
 	l.fileMu.Lock()

@@ -83,6 +83,40 @@ func (m *Mover) Drain(ctx context.Context) error {
 	return fault.Wrap(err, "moving events to the trail")
 }
 
+// maxBacklog is how far Backlog counts.
+const maxBacklog = 10_000
+
+// Backlog counts the events that are committed and not in the trail yet, up to 10,000, and says when the first of them was committed, as
+// whoever committed it had the time.
+func (m *Mover) Backlog(ctx context.Context) (events int, oldest time.Time, err error) {
+	err = m.cfg.Store.View(ctx, func(r store.Reader) error {
+		events = 0
+		for e, err := range r.Range(entity.OutboxPlane) {
+			if err != nil {
+				return err
+			}
+			if events++; events == 1 {
+				oldest = timeOfKey(e.Key)
+			}
+			if events == maxBacklog {
+				return nil
+			}
+		}
+		return nil
+	})
+	return events, oldest, fault.Wrap(err, "counting events in the outbox")
+}
+
+// timeOfKey returns the time in a key of the outbox; the zero time for a key of another form.
+func timeOfKey(key []byte) time.Time {
+	if parts, err := keyenc.Decode(key); err == nil && len(parts) == 3 {
+		if nanos, ok := parts[1].(uint64); ok {
+			return time.Unix(0, int64(nanos))
+		}
+	}
+	return time.Time{}
+}
+
 // await returns nil some time after a record came into the outbox behind revision seen.
 func (m *Mover) await(ctx context.Context, seen store.Revision) error {
 	for batch, err := range m.cfg.Store.Watch(ctx, entity.OutboxPlane, seen) {

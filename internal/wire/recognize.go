@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/fault"
@@ -246,6 +247,31 @@ func checkHTTP(r *http.Request) error {
 	if r.Header.Get("Content-Encoding") != "" {
 		return &Refusal{Code: "UnsupportedMediaType", Status: http.StatusUnsupportedMediaType,
 			cause: fault.New(fault.MalformedInput, "The body must not have a content encoding.")}
+	}
+	return nil
+}
+
+// Bounds of a request's head. Requests that are signed in their URL have everything there, a session token of some kilobytes too.
+const (
+	maxURL     = 32 << 10
+	maxHeaders = 100
+)
+
+// CheckHead refuses a request with more in its URL, or more headers, than any client of these APIs sends. It is asked before the body is
+// read. Errors are a [*Refusal] with the code that S3 has for it.
+func CheckHead(r *http.Request) error {
+	refusal := func(status int, message string) error {
+		return &Refusal{Code: "RequestHeaderSectionTooLarge", Status: status, cause: fault.New(fault.TooLarge, "%s", message)}
+	}
+	if len(r.URL.RawQuery)+len(r.URL.Path) > maxURL {
+		return refusal(http.StatusRequestURITooLong, "The URL of the request is longer than "+strconv.Itoa(maxURL)+" bytes.")
+	}
+	n := 0
+	for _, values := range r.Header {
+		n += len(values)
+	}
+	if n > maxHeaders {
+		return refusal(http.StatusRequestHeaderFieldsTooLarge, "The request has more than "+strconv.Itoa(maxHeaders)+" headers.")
 	}
 	return nil
 }
