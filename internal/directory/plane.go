@@ -6,6 +6,7 @@ import (
 	"iter"
 	"time"
 
+	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/store"
 )
 
@@ -22,6 +23,11 @@ func (tx *Tx) Plane(prefix []byte) Plane { return Plane{tx: tx, prefix: prefix} 
 
 // Now is the time of records: UTC, in whole seconds.
 func (p Plane) Now() time.Time { return p.tx.now }
+
+// Seal encrypts a secret for storage, bound to its purpose and to ad.
+func (p Plane) Seal(purpose seal.Purpose, text, ad []byte) ([]byte, error) {
+	return p.tx.d.ring.Seal(purpose, text, ad)
+}
 
 // Get returns the record under key; ok is false where there is none.
 func (p Plane) Get(key []byte) (e store.Entry, ok bool, err error) {

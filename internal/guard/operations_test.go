@@ -286,7 +286,9 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Name":              "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),
 		"GlobalEndpointTokenVersion": "v2Token", "TemplateArn": "arn:aws:iam::aws:role-template/ec2.amazonaws.com/Instances:1",
 		"Properties.key": "RoleManager/Enabled", "Properties.value": "true",
-		"ResourceName":         "arn:aws:elasticache:us-east-1:" + i.account + ":subnetgroup:front",
+		"ResourceName":           "arn:aws:elasticache:us-east-1:" + i.account + ":subnetgroup:front",
+		"CacheSecurityGroupName": "old", "EC2SecurityGroupName": "web", "EC2SecurityGroupOwnerId": i.account, "UserId": "app", "Engine": "redis", "AccessString": "on ~* +@read",
+		"UserGroupId": "crew", "NoPasswordRequired": "true", "UserIds.member.1": "default",
 		"CacheSubnetGroupName": "front", "CacheSubnetGroupDescription": "x", "SubnetIds.SubnetIdentifier.1": "subnet-1",
 		"Password": "First-horse-1", "OldPassword": "First-horse-1", "NewPassword": "Second-horse-2",
 	}

@@ -47,6 +47,7 @@ const (
 	SigninToken     // what the federation endpoint gives for temporary credentials
 	ConsoleSession  // what a browser that is signed in carries
 	Backup          // the sums of backups
+	CachePassword   // digests of the passwords of ElastiCache users
 
 	purposeCount
 )
@@ -56,7 +57,7 @@ var labels = [purposeCount]string{
 	AccessKeySecret: "access-key-secret", SessionToken: "session-token", TOTPSeed: "totp-seed",
 	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret", DelegationToken: "delegation-token",
 	SigninToken: "signin-token", ConsoleSession: "console-session",
-	Backup: "backup",
+	Backup: "backup", CachePassword: "cache-password",
 }
 
 // String names the purpose.

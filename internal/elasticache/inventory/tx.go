@@ -22,6 +22,9 @@ const (
 	SubjectTag         = "tag"
 	SubjectSubnet      = "subnet"
 	SubjectSubnetQuota = "subnet quota"
+	SubjectDefaultUser = "default user"
+	SubjectIngress     = "ingress"
+	SubjectUserName    = "user name"
 	SubjectCombination = "combination of parameters"
 )
 

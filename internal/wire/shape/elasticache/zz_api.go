@@ -23,7 +23,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "AuthorizeCacheSecurityGroupIngress", NewInput: func() wire.Input { return new(AuthorizeCacheSecurityGroupIngressMessage) },
 		NewOutput: func() wire.Output { return new(AuthorizeCacheSecurityGroupIngressResult) },
 		Errors:    []string{"CacheSecurityGroupNotFound", "InvalidCacheSecurityGroupState", "AuthorizationAlreadyExists", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "BatchApplyUpdateAction", NewInput: func() wire.Input { return new(BatchApplyUpdateActionMessage) },
@@ -71,7 +70,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateCacheSecurityGroup", NewInput: func() wire.Input { return new(CreateCacheSecurityGroupMessage) },
 		NewOutput: func() wire.Output { return new(CreateCacheSecurityGroupResult) },
 		Errors:    []string{"CacheSecurityGroupAlreadyExists", "QuotaExceeded.CacheSecurityGroup", "TagQuotaPerResourceExceeded", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "CreateCacheSubnetGroup", NewInput: func() wire.Input { return new(CreateCacheSubnetGroupMessage) },
@@ -112,13 +110,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateUser", NewInput: func() wire.Input { return new(CreateUserMessage) },
 		NewOutput: func() wire.Output { return new(User) },
 		Errors:    []string{"UserAlreadyExists", "UserQuotaExceeded", "DuplicateUserName", "ServiceLinkedRoleNotFoundFault", "InvalidParameterValue", "InvalidParameterCombination", "TagQuotaPerResourceExceeded"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "CreateUserGroup", NewInput: func() wire.Input { return new(CreateUserGroupMessage) },
 		NewOutput: func() wire.Output { return new(UserGroup) },
 		Errors:    []string{"UserNotFound", "DuplicateUserName", "UserGroupAlreadyExists", "ServiceLinkedRoleNotFoundFault", "DefaultUserRequired", "UserGroupQuotaExceeded", "InvalidParameterValue", "TagQuotaPerResourceExceeded"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DecreaseNodeGroupsInGlobalReplicationGroup", NewInput: func() wire.Input { return new(DecreaseNodeGroupsInGlobalReplicationGroupMessage) },
@@ -145,8 +141,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteCacheSecurityGroup", NewInput: func() wire.Input { return new(DeleteCacheSecurityGroupMessage) },
-		Errors:  []string{"InvalidCacheSecurityGroupState", "CacheSecurityGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt: "ElastiCache: the service is not built.",
+		Errors: []string{"InvalidCacheSecurityGroupState", "CacheSecurityGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 	},
 	{
 		Name: "DeleteCacheSubnetGroup", NewInput: func() wire.Input { return new(DeleteCacheSubnetGroupMessage) },
@@ -186,13 +181,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "DeleteUser", NewInput: func() wire.Input { return new(DeleteUserMessage) },
 		NewOutput: func() wire.Output { return new(User) },
 		Errors:    []string{"InvalidUserState", "UserNotFound", "ServiceLinkedRoleNotFoundFault", "InvalidParameterValue", "DefaultUserAssociatedToUserGroup"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DeleteUserGroup", NewInput: func() wire.Input { return new(DeleteUserGroupMessage) },
 		NewOutput: func() wire.Output { return new(UserGroup) },
 		Errors:    []string{"UserGroupNotFound", "InvalidUserGroupState", "ServiceLinkedRoleNotFoundFault", "InvalidParameterValue"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeCacheClusters", NewInput: func() wire.Input { return new(DescribeCacheClustersMessage) },
@@ -226,7 +219,6 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(CacheSecurityGroupMessage) },
 		Errors:    []string{"CacheSecurityGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"CacheSecurityGroups"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeCacheSubnetGroups", NewInput: func() wire.Input { return new(DescribeCacheSubnetGroupsMessage) },
@@ -316,14 +308,12 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(DescribeUserGroupsResult) },
 		Errors:    []string{"UserGroupNotFound", "ServiceLinkedRoleNotFoundFault", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"UserGroups"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeUsers", NewInput: func() wire.Input { return new(DescribeUsersMessage) },
 		NewOutput: func() wire.Output { return new(DescribeUsersResult) },
 		Errors:    []string{"UserNotFound", "ServiceLinkedRoleNotFoundFault", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"Users"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DisassociateGlobalReplicationGroup", NewInput: func() wire.Input { return new(DisassociateGlobalReplicationGroupMessage) },
@@ -411,13 +401,11 @@ var API = wire.NewAPI(wire.API{
 		Name: "ModifyUser", NewInput: func() wire.Input { return new(ModifyUserMessage) },
 		NewOutput: func() wire.Output { return new(User) },
 		Errors:    []string{"UserNotFound", "InvalidUserState", "ServiceLinkedRoleNotFoundFault", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "ModifyUserGroup", NewInput: func() wire.Input { return new(ModifyUserGroupMessage) },
 		NewOutput: func() wire.Output { return new(UserGroup) },
 		Errors:    []string{"UserGroupNotFound", "UserNotFound", "DuplicateUserName", "ServiceLinkedRoleNotFoundFault", "DefaultUserRequired", "InvalidUserGroupState", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "PrepareMigration", NewInput: func() wire.Input { return new(PrepareMigrationMessage) },
@@ -458,7 +446,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "RevokeCacheSecurityGroupIngress", NewInput: func() wire.Input { return new(RevokeCacheSecurityGroupIngressMessage) },
 		NewOutput: func() wire.Output { return new(RevokeCacheSecurityGroupIngressResult) },
 		Errors:    []string{"CacheSecurityGroupNotFound", "AuthorizationNotFound", "InvalidCacheSecurityGroupState", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "StartMigration", NewInput: func() wire.Input { return new(StartMigrationMessage) },

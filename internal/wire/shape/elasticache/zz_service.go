@@ -13,23 +13,49 @@ import (
 // in points to beyond the call; it returns an output or an error, never both.
 type Service[C any] interface {
 	AddTagsToResource(ctx context.Context, c C, in *AddTagsToResourceMessage) (*TagListMessage, error)
+	AuthorizeCacheSecurityGroupIngress(ctx context.Context, c C, in *AuthorizeCacheSecurityGroupIngressMessage) (*AuthorizeCacheSecurityGroupIngressResult, error)
+	CreateCacheSecurityGroup(ctx context.Context, c C, in *CreateCacheSecurityGroupMessage) (*CreateCacheSecurityGroupResult, error)
 	CreateCacheSubnetGroup(ctx context.Context, c C, in *CreateCacheSubnetGroupMessage) (*CreateCacheSubnetGroupResult, error)
+	CreateUser(ctx context.Context, c C, in *CreateUserMessage) (*User, error)
+	CreateUserGroup(ctx context.Context, c C, in *CreateUserGroupMessage) (*UserGroup, error)
+	DeleteCacheSecurityGroup(ctx context.Context, c C, in *DeleteCacheSecurityGroupMessage) error
 	DeleteCacheSubnetGroup(ctx context.Context, c C, in *DeleteCacheSubnetGroupMessage) error
+	DeleteUser(ctx context.Context, c C, in *DeleteUserMessage) (*User, error)
+	DeleteUserGroup(ctx context.Context, c C, in *DeleteUserGroupMessage) (*UserGroup, error)
+	DescribeCacheSecurityGroups(ctx context.Context, c C, in *DescribeCacheSecurityGroupsMessage) (*CacheSecurityGroupMessage, error)
 	DescribeCacheSubnetGroups(ctx context.Context, c C, in *DescribeCacheSubnetGroupsMessage) (*CacheSubnetGroupMessage, error)
+	DescribeUserGroups(ctx context.Context, c C, in *DescribeUserGroupsMessage) (*DescribeUserGroupsResult, error)
+	DescribeUsers(ctx context.Context, c C, in *DescribeUsersMessage) (*DescribeUsersResult, error)
 	ListTagsForResource(ctx context.Context, c C, in *ListTagsForResourceMessage) (*TagListMessage, error)
 	ModifyCacheSubnetGroup(ctx context.Context, c C, in *ModifyCacheSubnetGroupMessage) (*ModifyCacheSubnetGroupResult, error)
+	ModifyUser(ctx context.Context, c C, in *ModifyUserMessage) (*User, error)
+	ModifyUserGroup(ctx context.Context, c C, in *ModifyUserGroupMessage) (*UserGroup, error)
 	RemoveTagsFromResource(ctx context.Context, c C, in *RemoveTagsFromResourceMessage) (*TagListMessage, error)
+	RevokeCacheSecurityGroupIngress(ctx context.Context, c C, in *RevokeCacheSecurityGroupIngressMessage) (*RevokeCacheSecurityGroupIngressResult, error)
 }
 
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
-		"AddTagsToResource":         wire.WithOutput(s.AddTagsToResource),
-		"CreateCacheSubnetGroup":    wire.WithOutput(s.CreateCacheSubnetGroup),
-		"DeleteCacheSubnetGroup":    wire.WithoutOutput(s.DeleteCacheSubnetGroup),
-		"DescribeCacheSubnetGroups": wire.WithOutput(s.DescribeCacheSubnetGroups),
-		"ListTagsForResource":       wire.WithOutput(s.ListTagsForResource),
-		"ModifyCacheSubnetGroup":    wire.WithOutput(s.ModifyCacheSubnetGroup),
-		"RemoveTagsFromResource":    wire.WithOutput(s.RemoveTagsFromResource),
+		"AddTagsToResource":                  wire.WithOutput(s.AddTagsToResource),
+		"AuthorizeCacheSecurityGroupIngress": wire.WithOutput(s.AuthorizeCacheSecurityGroupIngress),
+		"CreateCacheSecurityGroup":           wire.WithOutput(s.CreateCacheSecurityGroup),
+		"CreateCacheSubnetGroup":             wire.WithOutput(s.CreateCacheSubnetGroup),
+		"CreateUser":                         wire.WithOutput(s.CreateUser),
+		"CreateUserGroup":                    wire.WithOutput(s.CreateUserGroup),
+		"DeleteCacheSecurityGroup":           wire.WithoutOutput(s.DeleteCacheSecurityGroup),
+		"DeleteCacheSubnetGroup":             wire.WithoutOutput(s.DeleteCacheSubnetGroup),
+		"DeleteUser":                         wire.WithOutput(s.DeleteUser),
+		"DeleteUserGroup":                    wire.WithOutput(s.DeleteUserGroup),
+		"DescribeCacheSecurityGroups":        wire.WithOutput(s.DescribeCacheSecurityGroups),
+		"DescribeCacheSubnetGroups":          wire.WithOutput(s.DescribeCacheSubnetGroups),
+		"DescribeUserGroups":                 wire.WithOutput(s.DescribeUserGroups),
+		"DescribeUsers":                      wire.WithOutput(s.DescribeUsers),
+		"ListTagsForResource":                wire.WithOutput(s.ListTagsForResource),
+		"ModifyCacheSubnetGroup":             wire.WithOutput(s.ModifyCacheSubnetGroup),
+		"ModifyUser":                         wire.WithOutput(s.ModifyUser),
+		"ModifyUserGroup":                    wire.WithOutput(s.ModifyUserGroup),
+		"RemoveTagsFromResource":             wire.WithOutput(s.RemoveTagsFromResource),
+		"RevokeCacheSecurityGroupIngress":    wire.WithOutput(s.RevokeCacheSecurityGroupIngress),
 	}
 }

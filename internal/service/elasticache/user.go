@@ -1,0 +1,228 @@
+package elasticache
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/ostiary-iam/ostiary/internal/authorizer"
+	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
+	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/service/page"
+	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
+)
+
+var userRows = map[string]gate.Row{
+	"CreateUser": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.CreateUserMessage) []authorizer.Check {
+		return withTagging(authorizer.Check{Action: "elasticache:CreateUser", Resource: named(c, inventory.User, in.UserId).ARN(), RequestTags: entityTags(in.Tags),
+			Keys: authenticationKeys(in.AuthenticationMode, in.NoPasswordRequired, in.Passwords)})
+	})},
+	"ModifyUser": {Decides: gate.ByPolicy, Checks: gate.Checks(func(c *gate.Call, in *shape.ModifyUserMessage) []authorizer.Check {
+		return []authorizer.Check{{Action: "elasticache:ModifyUser", Resource: named(c, inventory.User, in.UserId).ARN(),
+			Keys: authenticationKeys(in.AuthenticationMode, in.NoPasswordRequired, in.Passwords)}}
+	})},
+	"DeleteUser": {Decides: gate.ByPolicy, Checks: on(inventory.User, "elasticache:DeleteUser",
+		func(in *shape.DeleteUserMessage) string { return in.UserId })},
+	"DescribeUsers": {Decides: gate.ByPolicy, ReadOnly: true, Checks: listing(inventory.User, "elasticache:DescribeUsers",
+		func(in *shape.DescribeUsersMessage) *string { return in.UserId })},
+}
+
+// The types of authentication that requests name; answers call the second one "no-password".
+const (
+	typePassword   = "password"
+	typeNoPassword = "no-password-required"
+	typeIAM        = "iam"
+)
+
+// authenticationKeys is elasticache:UserAuthenticationMode. The older parameters, which say the same, set it too: a policy against users
+// without a password holds however they are asked for.
+func authenticationKeys(mode *shape.AuthenticationMode, none *bool, passwords []secret.Text) []authorizer.Key {
+	t := ""
+	switch {
+	case mode != nil && mode.Type != nil:
+		t = *mode.Type
+	case deref(none, false):
+		t = typeNoPassword
+	case passwords != nil:
+		t = typePassword
+	default:
+		return nil
+	}
+	return []authorizer.Key{{Name: "elasticache:UserAuthenticationMode", Values: []string{t}}}
+}
+
+// secrets are what a request says about authentication: nil where it says nothing.
+func secrets(mode *shape.AuthenticationMode, none *bool, passwords []secret.Text) (*inventory.Secrets, error) {
+	ways := 0
+	for _, given := range []bool{mode != nil, none != nil && *none, passwords != nil} {
+		if given {
+			ways++
+		}
+	}
+	switch {
+	case ways > 1:
+		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination,
+			Message: "Only one of AuthenticationMode, NoPasswordRequired and Passwords can be given."}
+	case mode != nil:
+		types := map[string]inventory.Authentication{typePassword: inventory.ByPassword, typeNoPassword: inventory.ByNothing, typeIAM: inventory.ByIAM}
+		way, ok := types[deref(mode.Type, "")]
+		if !ok {
+			return nil, fault.New(fault.InvalidInput, "The parameter AuthenticationMode.Type must be password, no-password-required or iam.")
+		}
+		return &inventory.Secrets{Authentication: way, Passwords: mode.Passwords}, nil
+	case deref(none, false):
+		return &inventory.Secrets{Authentication: inventory.ByNothing}, nil
+	case passwords != nil:
+		return &inventory.Secrets{Authentication: inventory.ByPassword, Passwords: passwords}, nil
+	}
+	return nil, nil
+}
+
+func (s *service) CreateUser(ctx context.Context, c *gate.Call, in *shape.CreateUserMessage) (*shape.User, error) {
+	if err := checkName("UserId", in.UserId, maxUserID); err != nil {
+		return nil, err
+	}
+	how, err := secrets(in.AuthenticationMode, in.NoPasswordRequired, in.Passwords)
+	if err != nil {
+		return nil, err
+	}
+	if how == nil {
+		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination,
+			Message: "One of AuthenticationMode, NoPasswordRequired and Passwords must be given."}
+	}
+	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.User, error) {
+		u := &inventory.UserRecord{Meta: meta(c, in.UserId, in.Tags), UserName: in.UserName, Engine: strings.ToLower(in.Engine), Access: in.AccessString}
+		if err := inventory.In(tx).CreateUser(u, *how); err != nil {
+			return nil, err
+		}
+		return user(u), nil
+	})
+}
+
+func (s *service) ModifyUser(ctx context.Context, c *gate.Call, in *shape.ModifyUserMessage) (*shape.User, error) {
+	how, err := secrets(in.AuthenticationMode, in.NoPasswordRequired, in.Passwords)
+	if err != nil {
+		return nil, err
+	}
+	if in.AccessString != nil && in.AppendAccessString != nil {
+		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination, Message: "Only one of AccessString and AppendAccessString can be given."}
+	}
+	ch := inventory.UserChange{Access: in.AccessString, Append: in.AppendAccessString, Secrets: how}
+	if in.Engine != nil {
+		ch.Engine = new(strings.ToLower(*in.Engine))
+	}
+	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.User, error) {
+		u, err := inventory.In(tx).ModifyUser(c.Account(), c.Region(), in.UserId, ch)
+		if err != nil {
+			return nil, err
+		}
+		return user(u), nil
+	})
+}
+
+func (s *service) DeleteUser(ctx context.Context, c *gate.Call, in *shape.DeleteUserMessage) (*shape.User, error) {
+	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.User, error) {
+		u, err := inventory.In(tx).DeleteUser(c.Account(), c.Region(), in.UserId)
+		if err != nil {
+			return nil, err
+		}
+		out := user(u)
+		out.Status = new("deleting")
+		return out, nil
+	})
+}
+
+func (s *service) DescribeUsers(_ context.Context, c *gate.Call, in *shape.DescribeUsersMessage) (*shape.DescribeUsersResult, error) {
+	if err := checkRecords(in.MaxRecords); err != nil {
+		return nil, err
+	}
+	keep, err := userFilter(in.Engine, in.Filters)
+	if err != nil {
+		return nil, err
+	}
+	v := s.view()
+	if in.UserId != nil {
+		u := inventory.UserOf(v, c.Account(), c.Region(), *in.UserId)
+		if u == nil {
+			return nil, inventory.NotFound(inventory.User, *in.UserId)
+		}
+		out := &shape.DescribeUsersResult{Users: []shape.User{}}
+		if keep(u) {
+			out.Users = append(out.Users, *user(u))
+		}
+		return out, nil
+	}
+	after, err := page.Place(in.Marker)
+	if err != nil {
+		return nil, err
+	}
+	users, next := page.Take(usersAfter(v, c, after), in.MaxRecords, keep, func(u *inventory.UserRecord) string { return u.Name })
+	out := &shape.DescribeUsersResult{Marker: next, Users: make([]shape.User, 0, len(users))}
+	for _, u := range users {
+		out.Users = append(out.Users, *user(u))
+	}
+	return out, nil
+}
+
+// usersAfter yields the caller's users by ID, the default one in its place among them.
+func usersAfter(v *inventory.View, c *gate.Call, after string) iter.Seq[*inventory.UserRecord] {
+	return func(yield func(*inventory.UserRecord) bool) {
+		shown := after >= inventory.DefaultUser
+		for u := range inventory.List[inventory.UserRecord](v, c.Account(), c.Region(), after) {
+			if !shown && u.Name >= inventory.DefaultUser {
+				shown = true
+				if u.Name != inventory.DefaultUser && !yield(inventory.UserOf(v, c.Account(), c.Region(), inventory.DefaultUser)) {
+					return
+				}
+			}
+			if !yield(u) {
+				return
+			}
+		}
+		if !shown {
+			yield(inventory.UserOf(v, c.Account(), c.Region(), inventory.DefaultUser))
+		}
+	}
+}
+
+// userFilter reads what users are asked for.
+func userFilter(engine *string, filters []shape.Filter) (func(*inventory.UserRecord) bool, error) {
+	of := map[string]func(*inventory.UserRecord) string{
+		"user-id":   func(u *inventory.UserRecord) string { return u.Name },
+		"user-name": func(u *inventory.UserRecord) string { return u.UserName },
+		"engine":    func(u *inventory.UserRecord) string { return u.Engine },
+	}
+	for _, f := range filters {
+		if of[f.Name] == nil {
+			return nil, fault.New(fault.InvalidInput, "Unrecognized filter name: %s. Use user-id, user-name or engine.", f.Name)
+		}
+	}
+	return func(u *inventory.UserRecord) bool {
+		if engine != nil && !strings.EqualFold(*engine, u.Engine) {
+			return false
+		}
+		return !slices.ContainsFunc(filters, func(f shape.Filter) bool { return !slices.Contains(f.Values, of[f.Name](u)) })
+	}, nil
+}
+
+// maxUserID is the longest ID of a user and of a user group.
+const maxUserID = 40
+
+// minimumVersions are the oldest versions that know users.
+var minimumVersions = map[string]string{inventory.Redis: "6.0", inventory.Valkey: "7.2"}
+
+func user(u *inventory.UserRecord) *shape.User {
+	out := &shape.User{
+		ARN: new(inventory.ARN(u)), UserId: new(u.Name), UserName: new(u.UserName), Engine: new(u.Engine), AccessString: new(u.Access), Status: new("active"),
+		MinimumEngineVersion: new(minimumVersions[u.Engine]), UserGroupIds: slices.Sorted(slices.Values(u.Groups)),
+		Authentication: &shape.Authentication{Type: new(string(u.Authentication))},
+	}
+	if u.Authentication == inventory.ByPassword {
+		out.Authentication.PasswordCount = new(len(u.Passwords))
+	}
+	return out
+}
