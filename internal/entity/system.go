@@ -6,6 +6,8 @@ import "time"
 const (
 	// SysFormat is the version of all that this package draws: a number as text.
 	SysFormat = "format"
+	// SysMigration says which node brings the store to another format; package migrate's.
+	SysMigration = "migration"
 	// SysRing is the key ring, wrapped under the master key.
 	SysRing = "keyring"
 	// SysNextRing is the key ring wrapped under the master key that comes next, while one replaces the other. Whichever of

@@ -62,7 +62,7 @@ type Config struct {
 	Records Resealer
 	Settle  time.Duration // between a key's coming and its becoming current; zero where there is one node
 	// Event makes the record of what is done to the ring; nil leaves none. It goes into the outbox in the same transaction.
-	Event func(name string, key uint32, caller string) (outboxKey, record []byte, err error)
+	Event func(name string, key uint32) (outboxKey, record []byte, err error)
 	Now   func() time.Time // nil means time.Now
 	Rand  io.Reader        // nil means crypto/rand
 	Log   *slog.Logger     // nil logs nothing
@@ -139,7 +139,7 @@ func (k *Keyring) Saw(wrapped, next []byte) error {
 
 // change rewrites the ring in one transaction and takes it over. fn returns the name of the event and the key that it is about; an
 // empty name means that there is nothing to do.
-func (k *Keyring) change(ctx context.Context, caller string, fn func(*seal.Ring, store.Txn) (event string, key uint32, err error)) (changed bool, err error) {
+func (k *Keyring) change(ctx context.Context, fn func(*seal.Ring, store.Txn) (event string, key uint32, err error)) (changed bool, err error) {
 	master := k.Master()
 	var fresh []byte
 	_, err = k.cfg.Store.Update(ctx, func(tx store.Txn) error {
@@ -168,7 +168,7 @@ func (k *Keyring) change(ctx context.Context, caller string, fn func(*seal.Ring,
 		if k.cfg.Event == nil {
 			return nil
 		}
-		key, record, err := k.cfg.Event(event, id, caller)
+		key, record, err := k.cfg.Event(event, id)
 		if err == nil {
 			tx.Put(key, record)
 		}
@@ -187,8 +187,8 @@ func system(r store.Reader, name string) ([]byte, error) {
 
 // Rotate adds a key, which becomes current at once or, where there are several nodes, when all had time to learn it. It fails with
 // [fault.Conflict] while another key waits.
-func (k *Keyring) Rotate(ctx context.Context, caller string) (id uint32, err error) {
-	_, err = k.change(ctx, caller, func(ring *seal.Ring, _ store.Txn) (string, uint32, error) {
+func (k *Keyring) Rotate(ctx context.Context) (id uint32, err error) {
+	_, err = k.change(ctx, func(ring *seal.Ring, _ store.Txn) (string, uint32, error) {
 		if keys := ring.Keys(); keys[len(keys)-1].Waiting {
 			return "", 0, fault.New(fault.Conflict, "A new key is on its way: it becomes current within %s.", k.cfg.Settle)
 		}
@@ -266,7 +266,7 @@ func (k *Keyring) promote(ctx context.Context) error {
 	if _, ok := due(k.cfg.Ring); !ok {
 		return nil
 	}
-	_, err := k.change(ctx, "", func(ring *seal.Ring, _ store.Txn) (string, uint32, error) {
+	_, err := k.change(ctx, func(ring *seal.Ring, _ store.Txn) (string, uint32, error) {
 		id, ok := due(ring)
 		if !ok {
 			return "", 0, nil // another node was faster
@@ -359,7 +359,7 @@ func (k *Keyring) retire(ctx context.Context, uses map[uint32]int) error {
 		if uses[key.ID] > 0 || k.cfg.Now().Before(keys[i+1].Created.Add(Retention)) {
 			continue
 		}
-		if _, err := k.change(ctx, "", func(ring *seal.Ring, _ store.Txn) (string, uint32, error) {
+		if _, err := k.change(ctx, func(ring *seal.Ring, _ store.Txn) (string, uint32, error) {
 			err := ring.Drop(key.ID)
 			if errors.Is(err, seal.ErrUnknownKey) {
 				return "", 0, nil // another node was faster

@@ -20,9 +20,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/trail"
 )
 
-// format is the version of the stored records as a whole.
-const format = "1"
-
 // System records: see the package comment. sysInstallation is directory's.
 const (
 	sysToken        = "operator-token"
@@ -45,8 +42,11 @@ func (n *Node) openRing(ctx context.Context) error {
 	if err := n.readSystem(ctx); err != nil {
 		return err
 	}
-	if v := n.system.records[entity.SysFormat]; v != nil && string(v) != format {
-		return fmt.Errorf("the store has format %.20q, and this version reads %q", v, format)
+	if err := n.migrateStore(ctx); err != nil {
+		return err
+	}
+	if err := n.readSystem(ctx); err != nil { // again, as it is now
+		return err
 	}
 	wrapped, next := n.system.records[entity.SysRing], n.system.records[entity.SysNextRing]
 	master, err := n.master(wrapped != nil)
@@ -84,7 +84,7 @@ func (n *Node) makeRing(ctx context.Context, master seal.Master) ([]byte, error)
 		}
 		stored = fresh
 		tx.Put(entity.SystemKey(entity.SysRing), fresh)
-		tx.Put(entity.SystemKey(entity.SysFormat), []byte(format))
+		tx.Put(entity.SystemKey(entity.SysFormat), []byte(n.system.format))
 		return nil
 	})
 	return stored, err

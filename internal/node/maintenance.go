@@ -33,7 +33,7 @@ func (c *Config) operatorEvent(name string, parameters any) (key, record []byte,
 }
 
 // keyEvent is keyring.Config.Event.
-func (n *Node) keyEvent(name string, key uint32, _ string) (outboxKey, record []byte, err error) {
+func (n *Node) keyEvent(name string, key uint32) (outboxKey, record []byte, err error) {
 	return n.cfg.operatorEvent(name, struct {
 		Key string `json:"keyId"`
 	}{keyName(key)})
@@ -144,7 +144,7 @@ func ringKeys(uses []keyring.Use) []server.RingKey {
 
 // RotateKeys implements server.Maintenance.
 func (m maintenance) RotateKeys(ctx context.Context) ([]server.RingKey, error) {
-	if _, err := m.n.keys.Rotate(ctx, ""); err != nil {
+	if _, err := m.n.keys.Rotate(ctx); err != nil {
 		return nil, err
 	}
 	return m.Keys(ctx)

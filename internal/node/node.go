@@ -46,6 +46,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/keyring"
+	"github.com/ostiary-iam/ostiary/internal/migrate"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/seal"
@@ -96,6 +97,8 @@ type Config struct {
 
 	// Passwords says how passwords are hashed; the zero value is for real use.
 	Passwords credential.HasherConfig
+
+	formats []migrate.Step // set by tests: steps to formats that do not exist
 
 	Logger *slog.Logger // nil means no messages
 	// Now is the clock that signatures, sessions, records and answers go by; nil means time.Now.

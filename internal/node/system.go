@@ -18,6 +18,7 @@ import (
 // system is what the node knows of the installation as a whole.
 type system struct {
 	records map[string][]byte // what was read at the start, by name
+	format  string            // that the store has while the node runs
 	halted  context.Context   // ends with the reason when the node must not go on
 	halt    context.CancelCauseFunc
 	backup  sync.Mutex // held while one is taken
@@ -133,8 +134,8 @@ func (n *Node) systemChanged(records map[string][]byte) error {
 	if !bytes.Equal(records[entity.SysIncarnation], began[entity.SysIncarnation]) {
 		return errors.New("the store was restored while this node ran: start the node again")
 	}
-	if v := records[entity.SysFormat]; string(v) != format {
-		return fmt.Errorf("the store has format %.20q now, and this version reads %q: start a newer version", v, format)
+	if v := records[entity.SysFormat]; string(v) != n.system.format {
+		return fmt.Errorf("the store has format %.20q now, and this version serves %q: start a newer version", v, n.system.format)
 	}
 	if err := n.keys.Saw(records[entity.SysRing], records[entity.SysNextRing]); err != nil {
 		// The node goes on with the keys that it has: they are good until the last is dropped.
@@ -156,7 +157,7 @@ func (n *Node) unlessHalted(api http.Handler) http.Handler {
 
 // settle is how long a new key waits before it is used: where there are other nodes, until they have it.
 func (n *Node) settle() time.Duration {
-	if n.cfg.Store == "mem" || n.cfg.Store == "bolt" {
+	if n.alone() {
 		return 0
 	}
 	return 2 * systemInterval
