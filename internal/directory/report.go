@@ -35,6 +35,16 @@ const (
 	ReportComplete   ReportState = "COMPLETE"
 )
 
+// clockSlack is how far clocks of nodes may be apart.
+const clockSlack = 5 * time.Minute
+
+// CredentialReportGood reports whether a credential report that was made at a time is still good. One from the future is not: it was
+// made while a clock was wrong, and would be good for longer than it may.
+func CredentialReportGood(made, now time.Time) bool {
+	age := now.Sub(made)
+	return age >= -clockSlack && age < CredentialReportLife
+}
+
 // StartCredentialReport has a credential report made, unless there is one that is good or one in the making.
 func (tx *Tx) StartCredentialReport(account string) (state ReportState, err error) {
 	defer tx.note(&err)
@@ -47,7 +57,7 @@ func (tx *Tx) StartCredentialReport(account string) (state ReportState, err erro
 		report = &entity.CredentialReport{Account: account}
 	case report.MadeAt.IsZero():
 		return ReportInProgress, nil
-	case tx.now.Sub(report.MadeAt) < CredentialReportLife:
+	case CredentialReportGood(report.MadeAt, tx.now):
 		return ReportComplete, nil
 	}
 	if report.Job, err = tx.newJob(); err != nil {

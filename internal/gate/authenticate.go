@@ -68,6 +68,11 @@ func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body 
 	if id.caller.Temporary && !c.Env.Now.Before(id.caller.Expires) {
 		return fault.New(fault.ExpiredCredentials, sayExpired)
 	}
+	// A session from the future was given out while a clock was wrong. It would live longer than its role allows, and the age of
+	// its MFA would be negative, so that it is over; those who hold it get another.
+	if id.caller.Temporary && id.caller.Issued.After(c.Env.Now.Add(g.skew)) {
+		return fault.New(fault.ExpiredCredentials, sayExpired)
+	}
 	if suspended(c.Snapshot, id.caller) {
 		return fault.New(fault.OptInRequired, saySuspended)
 	}

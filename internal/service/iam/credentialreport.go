@@ -44,7 +44,7 @@ func (s *service) GetCredentialReport(ctx context.Context, c *gate.Call, _ *shap
 		return nil, reportFault(fault.ReportMissing, "The request was rejected because the credential report does not exist. To generate a credential report, use GenerateCredentialReport.")
 	case r.MadeAt.IsZero():
 		return nil, reportFault(fault.ReportInProgress, "The request was rejected because the credential report is still being generated.")
-	case c.Now().Sub(r.MadeAt) >= directory.CredentialReportLife:
+	case !directory.CredentialReportGood(r.MadeAt, c.Now()):
 		return nil, reportFault(fault.ReportExpired, "The request was rejected because the most recent credential report has expired. To generate a new credential report, use GenerateCredentialReport.")
 	}
 	return &shape.GetCredentialReportResponse{Content: csv, GeneratedTime: &r.MadeAt, ReportFormat: new("text/csv")}, nil
