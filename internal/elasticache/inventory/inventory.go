@@ -128,10 +128,11 @@ func ARN(r Record) string { return IDOf(r).ARN() }
 
 // types has a reader for every type that is built.
 var types = map[Type]func(value []byte) (Record, error){
-	SecurityGroup: reader[SecurityGroupRecord],
-	SubnetGroup:   reader[SubnetGroupRecord],
-	User:          reader[UserRecord],
-	UserGroup:     reader[UserGroupRecord],
+	ParameterGroup: reader[ParameterGroupRecord],
+	SecurityGroup:  reader[SecurityGroupRecord],
+	SubnetGroup:    reader[SubnetGroupRecord],
+	User:           reader[UserRecord],
+	UserGroup:      reader[UserGroupRecord],
 }
 
 func reader[T any, P interface {

@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"iter"
 	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
-	"github.com/ostiary-iam/ostiary/internal/service/page"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 )
 
@@ -93,27 +91,4 @@ func vpcOf(account, region string) string {
 // meta is what all new resources of the caller have.
 func meta(c *gate.Call, name string, tags []shape.Tag) inventory.Meta {
 	return inventory.Meta{Account: c.Account(), Region: c.Region(), Name: name, Tags: entityTags(tags)}
-}
-
-// described is a page of the caller's resources of one type, or the one that is named, which must be there.
-func described[T any, P interface {
-	*T
-	inventory.Record
-}](v *inventory.View, c *gate.Call, name *string, max *int, marker *string) (some []P, next *string, err error) {
-	if err := checkRecords(max); err != nil {
-		return nil, nil, err
-	}
-	if name != nil {
-		r := inventory.Get[T, P](v, c.Account(), c.Region(), *name)
-		if r == nil {
-			return nil, nil, inventory.NotFound(P(nil).Type(), *name)
-		}
-		return []P{r}, nil, nil
-	}
-	after, err := page.Place(marker)
-	if err != nil {
-		return nil, nil, err
-	}
-	some, next = page.Take(iter.Seq[P](inventory.List[T, P](v, c.Account(), c.Region(), after)), max, nil, func(r P) string { return r.About().Name })
-	return some, next, nil
 }

@@ -2,7 +2,6 @@ package elasticache
 
 import (
 	"context"
-	"iter"
 	"slices"
 	"strings"
 
@@ -12,7 +11,6 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/secret"
-	"github.com/ostiary-iam/ostiary/internal/service/page"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 )
 
@@ -137,56 +135,21 @@ func (s *service) DeleteUser(ctx context.Context, c *gate.Call, in *shape.Delete
 }
 
 func (s *service) DescribeUsers(_ context.Context, c *gate.Call, in *shape.DescribeUsersMessage) (*shape.DescribeUsersResult, error) {
-	if err := checkRecords(in.MaxRecords); err != nil {
-		return nil, err
-	}
 	keep, err := userFilter(in.Engine, in.Filters)
 	if err != nil {
 		return nil, err
 	}
 	v := s.view()
-	if in.UserId != nil {
-		u := inventory.UserOf(v, c.Account(), c.Region(), *in.UserId)
-		if u == nil {
-			return nil, inventory.NotFound(inventory.User, *in.UserId)
-		}
-		out := &shape.DescribeUsersResult{Users: []shape.User{}}
-		if keep(u) {
-			out.Users = append(out.Users, *user(u))
-		}
-		return out, nil
-	}
-	after, err := page.Place(in.Marker)
+	users, next, err := describedAmong(v, c, in.UserId, in.MaxRecords, in.Marker, keep,
+		[]*inventory.UserRecord{inventory.UserOf(v, c.Account(), c.Region(), inventory.DefaultUser)})
 	if err != nil {
 		return nil, err
 	}
-	users, next := page.Take(usersAfter(v, c, after), in.MaxRecords, keep, func(u *inventory.UserRecord) string { return u.Name })
 	out := &shape.DescribeUsersResult{Marker: next, Users: make([]shape.User, 0, len(users))}
 	for _, u := range users {
 		out.Users = append(out.Users, *user(u))
 	}
 	return out, nil
-}
-
-// usersAfter yields the caller's users by ID, the default one in its place among them.
-func usersAfter(v *inventory.View, c *gate.Call, after string) iter.Seq[*inventory.UserRecord] {
-	return func(yield func(*inventory.UserRecord) bool) {
-		shown := after >= inventory.DefaultUser
-		for u := range inventory.List[inventory.UserRecord](v, c.Account(), c.Region(), after) {
-			if !shown && u.Name >= inventory.DefaultUser {
-				shown = true
-				if u.Name != inventory.DefaultUser && !yield(inventory.UserOf(v, c.Account(), c.Region(), inventory.DefaultUser)) {
-					return
-				}
-			}
-			if !yield(u) {
-				return
-			}
-		}
-		if !shown {
-			yield(inventory.UserOf(v, c.Account(), c.Region(), inventory.DefaultUser))
-		}
-	}
 }
 
 // userFilter reads what users are asked for.

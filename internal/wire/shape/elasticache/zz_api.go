@@ -64,7 +64,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "CreateCacheParameterGroup", NewInput: func() wire.Input { return new(CreateCacheParameterGroupMessage) },
 		NewOutput: func() wire.Output { return new(CreateCacheParameterGroupResult) },
 		Errors:    []string{"CacheParameterGroupQuotaExceeded", "CacheParameterGroupAlreadyExists", "InvalidCacheParameterGroupState", "TagQuotaPerResourceExceeded", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "CreateCacheSecurityGroup", NewInput: func() wire.Input { return new(CreateCacheSecurityGroupMessage) },
@@ -136,8 +135,7 @@ var API = wire.NewAPI(wire.API{
 	},
 	{
 		Name: "DeleteCacheParameterGroup", NewInput: func() wire.Input { return new(DeleteCacheParameterGroupMessage) },
-		Errors:  []string{"InvalidCacheParameterGroupState", "CacheParameterGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt: "ElastiCache: the service is not built.",
+		Errors: []string{"InvalidCacheParameterGroupState", "CacheParameterGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 	},
 	{
 		Name: "DeleteCacheSecurityGroup", NewInput: func() wire.Input { return new(DeleteCacheSecurityGroupMessage) },
@@ -198,21 +196,18 @@ var API = wire.NewAPI(wire.API{
 		Name: "DescribeCacheEngineVersions", NewInput: func() wire.Input { return new(DescribeCacheEngineVersionsMessage) },
 		NewOutput: func() wire.Output { return new(CacheEngineVersionMessage) },
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"CacheEngineVersions"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeCacheParameterGroups", NewInput: func() wire.Input { return new(DescribeCacheParameterGroupsMessage) },
 		NewOutput: func() wire.Output { return new(CacheParameterGroupsMessage) },
 		Errors:    []string{"CacheParameterGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"CacheParameterGroups"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeCacheParameters", NewInput: func() wire.Input { return new(DescribeCacheParametersMessage) },
 		NewOutput: func() wire.Output { return new(CacheParameterGroupDetails) },
 		Errors:    []string{"CacheParameterGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"Parameters"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeCacheSecurityGroups", NewInput: func() wire.Input { return new(DescribeCacheSecurityGroupsMessage) },
@@ -231,7 +226,6 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(DescribeEngineDefaultParametersResult) },
 		Errors:    []string{"InvalidParameterValue", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "EngineDefaults.Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"EngineDefaults.Parameters"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeEvents", NewInput: func() wire.Input { return new(DescribeEventsMessage) },
@@ -366,7 +360,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ModifyCacheParameterGroup", NewInput: func() wire.Input { return new(ModifyCacheParameterGroupMessage) },
 		NewOutput: func() wire.Output { return new(CacheParameterGroupNameMessage) },
 		Errors:    []string{"CacheParameterGroupNotFound", "InvalidCacheParameterGroupState", "InvalidParameterValue", "InvalidParameterCombination", "InvalidGlobalReplicationGroupState"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "ModifyCacheSubnetGroup", NewInput: func() wire.Input { return new(ModifyCacheSubnetGroupMessage) },
@@ -440,7 +433,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "ResetCacheParameterGroup", NewInput: func() wire.Input { return new(ResetCacheParameterGroupMessage) },
 		NewOutput: func() wire.Output { return new(CacheParameterGroupNameMessage) },
 		Errors:    []string{"InvalidCacheParameterGroupState", "CacheParameterGroupNotFound", "InvalidParameterValue", "InvalidParameterCombination", "InvalidGlobalReplicationGroupState"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "RevokeCacheSecurityGroupIngress", NewInput: func() wire.Input { return new(RevokeCacheSecurityGroupIngressMessage) },

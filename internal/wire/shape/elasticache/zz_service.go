@@ -14,23 +14,31 @@ import (
 type Service[C any] interface {
 	AddTagsToResource(ctx context.Context, c C, in *AddTagsToResourceMessage) (*TagListMessage, error)
 	AuthorizeCacheSecurityGroupIngress(ctx context.Context, c C, in *AuthorizeCacheSecurityGroupIngressMessage) (*AuthorizeCacheSecurityGroupIngressResult, error)
+	CreateCacheParameterGroup(ctx context.Context, c C, in *CreateCacheParameterGroupMessage) (*CreateCacheParameterGroupResult, error)
 	CreateCacheSecurityGroup(ctx context.Context, c C, in *CreateCacheSecurityGroupMessage) (*CreateCacheSecurityGroupResult, error)
 	CreateCacheSubnetGroup(ctx context.Context, c C, in *CreateCacheSubnetGroupMessage) (*CreateCacheSubnetGroupResult, error)
 	CreateUser(ctx context.Context, c C, in *CreateUserMessage) (*User, error)
 	CreateUserGroup(ctx context.Context, c C, in *CreateUserGroupMessage) (*UserGroup, error)
+	DeleteCacheParameterGroup(ctx context.Context, c C, in *DeleteCacheParameterGroupMessage) error
 	DeleteCacheSecurityGroup(ctx context.Context, c C, in *DeleteCacheSecurityGroupMessage) error
 	DeleteCacheSubnetGroup(ctx context.Context, c C, in *DeleteCacheSubnetGroupMessage) error
 	DeleteUser(ctx context.Context, c C, in *DeleteUserMessage) (*User, error)
 	DeleteUserGroup(ctx context.Context, c C, in *DeleteUserGroupMessage) (*UserGroup, error)
+	DescribeCacheEngineVersions(ctx context.Context, c C, in *DescribeCacheEngineVersionsMessage) (*CacheEngineVersionMessage, error)
+	DescribeCacheParameterGroups(ctx context.Context, c C, in *DescribeCacheParameterGroupsMessage) (*CacheParameterGroupsMessage, error)
+	DescribeCacheParameters(ctx context.Context, c C, in *DescribeCacheParametersMessage) (*CacheParameterGroupDetails, error)
 	DescribeCacheSecurityGroups(ctx context.Context, c C, in *DescribeCacheSecurityGroupsMessage) (*CacheSecurityGroupMessage, error)
 	DescribeCacheSubnetGroups(ctx context.Context, c C, in *DescribeCacheSubnetGroupsMessage) (*CacheSubnetGroupMessage, error)
+	DescribeEngineDefaultParameters(ctx context.Context, c C, in *DescribeEngineDefaultParametersMessage) (*DescribeEngineDefaultParametersResult, error)
 	DescribeUserGroups(ctx context.Context, c C, in *DescribeUserGroupsMessage) (*DescribeUserGroupsResult, error)
 	DescribeUsers(ctx context.Context, c C, in *DescribeUsersMessage) (*DescribeUsersResult, error)
 	ListTagsForResource(ctx context.Context, c C, in *ListTagsForResourceMessage) (*TagListMessage, error)
+	ModifyCacheParameterGroup(ctx context.Context, c C, in *ModifyCacheParameterGroupMessage) (*CacheParameterGroupNameMessage, error)
 	ModifyCacheSubnetGroup(ctx context.Context, c C, in *ModifyCacheSubnetGroupMessage) (*ModifyCacheSubnetGroupResult, error)
 	ModifyUser(ctx context.Context, c C, in *ModifyUserMessage) (*User, error)
 	ModifyUserGroup(ctx context.Context, c C, in *ModifyUserGroupMessage) (*UserGroup, error)
 	RemoveTagsFromResource(ctx context.Context, c C, in *RemoveTagsFromResourceMessage) (*TagListMessage, error)
+	ResetCacheParameterGroup(ctx context.Context, c C, in *ResetCacheParameterGroupMessage) (*CacheParameterGroupNameMessage, error)
 	RevokeCacheSecurityGroupIngress(ctx context.Context, c C, in *RevokeCacheSecurityGroupIngressMessage) (*RevokeCacheSecurityGroupIngressResult, error)
 }
 
@@ -39,23 +47,31 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
 		"AddTagsToResource":                  wire.WithOutput(s.AddTagsToResource),
 		"AuthorizeCacheSecurityGroupIngress": wire.WithOutput(s.AuthorizeCacheSecurityGroupIngress),
+		"CreateCacheParameterGroup":          wire.WithOutput(s.CreateCacheParameterGroup),
 		"CreateCacheSecurityGroup":           wire.WithOutput(s.CreateCacheSecurityGroup),
 		"CreateCacheSubnetGroup":             wire.WithOutput(s.CreateCacheSubnetGroup),
 		"CreateUser":                         wire.WithOutput(s.CreateUser),
 		"CreateUserGroup":                    wire.WithOutput(s.CreateUserGroup),
+		"DeleteCacheParameterGroup":          wire.WithoutOutput(s.DeleteCacheParameterGroup),
 		"DeleteCacheSecurityGroup":           wire.WithoutOutput(s.DeleteCacheSecurityGroup),
 		"DeleteCacheSubnetGroup":             wire.WithoutOutput(s.DeleteCacheSubnetGroup),
 		"DeleteUser":                         wire.WithOutput(s.DeleteUser),
 		"DeleteUserGroup":                    wire.WithOutput(s.DeleteUserGroup),
+		"DescribeCacheEngineVersions":        wire.WithOutput(s.DescribeCacheEngineVersions),
+		"DescribeCacheParameterGroups":       wire.WithOutput(s.DescribeCacheParameterGroups),
+		"DescribeCacheParameters":            wire.WithOutput(s.DescribeCacheParameters),
 		"DescribeCacheSecurityGroups":        wire.WithOutput(s.DescribeCacheSecurityGroups),
 		"DescribeCacheSubnetGroups":          wire.WithOutput(s.DescribeCacheSubnetGroups),
+		"DescribeEngineDefaultParameters":    wire.WithOutput(s.DescribeEngineDefaultParameters),
 		"DescribeUserGroups":                 wire.WithOutput(s.DescribeUserGroups),
 		"DescribeUsers":                      wire.WithOutput(s.DescribeUsers),
 		"ListTagsForResource":                wire.WithOutput(s.ListTagsForResource),
+		"ModifyCacheParameterGroup":          wire.WithOutput(s.ModifyCacheParameterGroup),
 		"ModifyCacheSubnetGroup":             wire.WithOutput(s.ModifyCacheSubnetGroup),
 		"ModifyUser":                         wire.WithOutput(s.ModifyUser),
 		"ModifyUserGroup":                    wire.WithOutput(s.ModifyUserGroup),
 		"RemoveTagsFromResource":             wire.WithOutput(s.RemoveTagsFromResource),
+		"ResetCacheParameterGroup":           wire.WithOutput(s.ResetCacheParameterGroup),
 		"RevokeCacheSecurityGroupIngress":    wire.WithOutput(s.RevokeCacheSecurityGroupIngress),
 	}
 }
