@@ -90,11 +90,9 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 	if err != nil {
 		return nil, err
 	}
-	claims := &session.Claims{
-		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: in.RoleSessionName,
-		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Chained: c.Caller.Principal.Type == policy.AssumedRole,
-		Direct: c.Caller.Principal.Type == policy.User && !c.Caller.Temporary,
-	}
+	claims := roleSession(c, r, in.RoleSessionName, life)
+	claims.Chained = c.Caller.Principal.Type == policy.AssumedRole
+	claims.Direct = c.Caller.Principal.Type == policy.User && !c.Caller.Temporary
 	claims.Context = instanceKeys(c.Caller)
 	if claims.SourceIdentity, err = keptSourceIdentity(c, in); err != nil {
 		return nil, err
@@ -109,19 +107,10 @@ func (s *service) AssumeRole(_ context.Context, c *gate.Call, in *shape.AssumeRo
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.AssumeRoleResponse{
-		Credentials: issued.credentials, SessionTokenSize: &issued.size, SessionTokenUtilization: &issued.utilization,
-		AssumedRoleUser: &shape.AssumedRoleUser{
-			Arn: entity.AssumedRoleARN(r.Account, r.Name, in.RoleSessionName), AssumedRoleId: claims.ID(),
-		},
-	}
-	if issued.packed > 0 {
-		out.PackedPolicySize = &issued.packed
-	}
-	if claims.SourceIdentity != "" {
-		out.SourceIdentity = &claims.SourceIdentity
-	}
-	return out, nil
+	return &shape.AssumeRoleResponse{
+		Credentials: issued.credentials, SessionTokenSize: &issued.size, SessionTokenUtilization: &issued.utilization, PackedPolicySize: issued.packed,
+		AssumedRoleUser: assumed(claims), SourceIdentity: stated(claims.SourceIdentity),
+	}, nil
 }
 
 // instanceKeys are the keys of every call that is made with an instance's credentials (S4-192): which instance that is.

@@ -105,11 +105,7 @@ func (s *service) AssumeRoot(_ context.Context, c *gate.Call, in *shape.AssumeRo
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.AssumeRootResponse{Credentials: issued.credentials}
-	if claims.SourceIdentity != "" {
-		out.SourceIdentity = &claims.SourceIdentity
-	}
-	return out, nil
+	return &shape.AssumeRootResponse{Credentials: issued.credentials, SourceIdentity: stated(claims.SourceIdentity)}, nil
 }
 
 // rootAccount is the account whose root user is meant: by its ID or the root user's ARN.

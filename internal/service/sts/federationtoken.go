@@ -51,12 +51,8 @@ func (s *service) GetFederationToken(_ context.Context, c *gate.Call, in *shape.
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.GetFederationTokenResponse{
-		Credentials:   issued.credentials,
+	return &shape.GetFederationTokenResponse{
+		Credentials: issued.credentials, PackedPolicySize: issued.packed,
 		FederatedUser: &shape.FederatedUser{Arn: entity.FederatedUserARN(claims.Account, in.Name), FederatedUserId: claims.ID()},
-	}
-	if issued.packed > 0 {
-		out.PackedPolicySize = &issued.packed
-	}
-	return out, nil
+	}, nil
 }

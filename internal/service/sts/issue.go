@@ -11,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/session"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/sts"
 	"github.com/ostiary-iam/ostiary/policy"
 )
@@ -33,9 +34,9 @@ const maxMinimumToken = 4096
 // issued is what a session's holder gets.
 type issued struct {
 	credentials *shape.Credentials
-	packed      int // percent of the packed limit; 0 where no policy and no tag was passed
-	size        int // of the token, in bytes
-	utilization int // percent of the largest token
+	packed      *int // percent of the packed limit; nil where no policy and no tag was passed
+	size        int  // of the token, in bytes
+	utilization int  // percent of the largest token
 }
 
 // issue gives the claims a key and a token. A token may be asked to be larger than it is, for clients that want to try
@@ -59,8 +60,12 @@ func (s *service) issue(c *gate.Call, claims *session.Claims, minimum *int) (*is
 		return nil, fault.Wrap(err, "making a temporary access key")
 	}
 	out := new(issued)
-	if out.packed, err = session.PackedPolicySize(claims.Policy, claims.PolicyARNs, claims.Tags, claims.TransitiveTagKeys); err != nil {
+	packed, err := session.PackedPolicySize(claims.Policy, claims.PolicyARNs, claims.Tags, claims.TransitiveTagKeys)
+	if err != nil {
 		return nil, err
+	}
+	if packed > 0 {
+		out.packed = &packed
 	}
 	size := 0
 	if minimum != nil {
@@ -78,6 +83,27 @@ func (s *service) issue(c *gate.Call, claims *session.Claims, minimum *int) (*is
 		AccessKeyId: claims.AccessKeyID, SecretAccessKey: claims.Secret, SessionToken: secret.New(token), Expiration: claims.Expires.UTC(),
 	}
 	return out, nil
+}
+
+// roleSession begins the claims of a role session: what all ways to one have in common.
+func roleSession(c *gate.Call, r snapshot.Role, name string, life time.Duration) *session.Claims {
+	return &session.Claims{
+		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: name,
+		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(),
+	}
+}
+
+// assumed is the user of a role session, for answers.
+func assumed(claims *session.Claims) *shape.AssumedRoleUser {
+	return &shape.AssumedRoleUser{Arn: entity.AssumedRoleARN(claims.Account, claims.Name, claims.SessionName), AssumedRoleId: claims.ID()}
+}
+
+// stated is a text for an answer, and nil where there is none.
+func stated(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // setPolicies checks and takes the session policies that the caller passed.

@@ -237,10 +237,8 @@ func (s *service) AssumeRoleWithSAML(ctx context.Context, c *gate.Call, in *shap
 	if err != nil {
 		return nil, err
 	}
-	claims := &session.Claims{
-		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: v.claims.SessionName,
-		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Provider: v.provider.ARN(), SourceIdentity: v.claims.SourceIdentity, Direct: true,
-	}
+	claims := roleSession(c, r, v.claims.SessionName, life)
+	claims.Provider, claims.SourceIdentity, claims.Direct = v.provider.ARN(), v.claims.SourceIdentity, true
 	for _, k := range v.assertion.StayingKeys(v.provider.Account, v.provider.Name) {
 		claims.Context = append(claims.Context, session.ContextKey{Key: k.Name, Values: k.Values})
 	}
@@ -258,21 +256,12 @@ func (s *service) AssumeRoleWithSAML(ctx context.Context, c *gate.Call, in *shap
 		return nil, err
 	}
 	qualifier := saml.NameQualifier(v.assertion.Issuer, v.provider.Account, v.provider.Name)
-	out := &shape.AssumeRoleWithSAMLResponse{
-		Credentials: issued.credentials, SessionTokenSize: &issued.size, SessionTokenUtilization: &issued.utilization,
+	return &shape.AssumeRoleWithSAMLResponse{
+		Credentials: issued.credentials, SessionTokenSize: &issued.size, SessionTokenUtilization: &issued.utilization, PackedPolicySize: issued.packed,
 		Audience: &v.assertion.Recipient, // not the audience (S2-178)
 		Issuer:   &v.assertion.Issuer, Subject: &v.assertion.Subject, SubjectType: new(v.assertion.SubjectType()), NameQualifier: &qualifier,
-		AssumedRoleUser: &shape.AssumedRoleUser{
-			Arn: entity.AssumedRoleARN(r.Account, r.Name, v.claims.SessionName), AssumedRoleId: claims.ID(),
-		},
-	}
-	if issued.packed > 0 {
-		out.PackedPolicySize = &issued.packed
-	}
-	if v.claims.SourceIdentity != "" {
-		out.SourceIdentity = &v.claims.SourceIdentity
-	}
-	return out, nil
+		AssumedRoleUser: assumed(claims), SourceIdentity: stated(claims.SourceIdentity),
+	}, nil
 }
 
 // useUp uses up the assertion where operator or provider want that it be used once (D18). It is the last step, so that what is

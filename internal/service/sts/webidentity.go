@@ -115,11 +115,8 @@ func (s *service) AssumeRoleWithWebIdentity(_ context.Context, c *gate.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	claims := &session.Claims{
-		Kind: session.AssumedRole, Account: r.Account, PrincipalID: r.ID, Name: r.Name, SessionName: in.RoleSessionName,
-		Issued: c.Now(), Expires: c.Now().Add(life), Region: c.Region(), Provider: c.Caller.Provider, SourceIdentity: id.SourceIdentity,
-		Direct: true,
-	}
+	claims := roleSession(c, r, in.RoleSessionName, life)
+	claims.Provider, claims.SourceIdentity, claims.Direct = c.Caller.Provider, id.SourceIdentity, true
 	for _, k := range id.Keys {
 		if k.Session {
 			claims.Context = append(claims.Context, session.ContextKey{Key: k.Name, Values: k.Values})
@@ -135,19 +132,11 @@ func (s *service) AssumeRoleWithWebIdentity(_ context.Context, c *gate.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.AssumeRoleWithWebIdentityResponse{
-		Credentials: issued.credentials, SessionTokenSize: &issued.size, SessionTokenUtilization: &issued.utilization, Audience: &id.Audience, Provider: &c.Caller.Provider, SubjectFromWebIdentityToken: &id.Subject,
-		AssumedRoleUser: &shape.AssumedRoleUser{
-			Arn: entity.AssumedRoleARN(r.Account, r.Name, in.RoleSessionName), AssumedRoleId: claims.ID(),
-		},
-	}
-	if issued.packed > 0 {
-		out.PackedPolicySize = &issued.packed
-	}
-	if id.SourceIdentity != "" {
-		out.SourceIdentity = &id.SourceIdentity
-	}
-	return out, nil
+	return &shape.AssumeRoleWithWebIdentityResponse{
+		Credentials: issued.credentials, SessionTokenSize: &issued.size, SessionTokenUtilization: &issued.utilization, PackedPolicySize: issued.packed,
+		Audience: &id.Audience, Provider: &c.Caller.Provider, SubjectFromWebIdentityToken: &id.Subject,
+		AssumedRoleUser: assumed(claims), SourceIdentity: stated(claims.SourceIdentity),
+	}, nil
 }
 
 // checkStated holds the tags and the source identity that a provider states to what the API's model says of those that a caller
