@@ -12,6 +12,9 @@
 // Accounts are separate worlds: tests that run in parallel share one server, kept by TestMain with [Open], and take an
 // account each, or have a server each. Everything here may be used by several goroutines.
 //
+// Tokens of GetWebIdentityToken can be verified as they are elsewhere: an account's issuer is URL + "/issuers/ID", which answers
+// discovery and keys.
+//
 // The package imports no AWS SDK. Any client that takes an endpoint URL will do, in any language: see [Account.Env].
 package ostiarytest
 
@@ -102,19 +105,20 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}
+	ln, err := listen(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("ostiarytest: %w", err)
+	}
+	url := "http://" + ln.Addr().String()
 	n, err := node.Open(ctx, node.Config{
 		Region: cfg.Region, Now: cfg.Now, Outbound: outbound.Config{Allow: cfg.OutboundAllow, Roots: cfg.OutboundRoots},
-		Logger: cfg.Logger, Version: "ostiarytest", Server: server.Config{Drain: drain},
+		Logger: cfg.Logger, Version: "ostiarytest", Server: server.Config{Drain: drain}, IssuerURL: url + "/issuers/{id}",
 	})
 	if err != nil {
-		return nil, fmt.Errorf("ostiarytest: starting a server: %w", err)
-	}
-	ln, err := listen(ctx, n)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("ostiarytest: %w", err), n.Close())
+		return nil, errors.Join(fmt.Errorf("ostiarytest: starting a server: %w", err), ln.Close())
 	}
 	s := &Server{
-		URL: "http://" + ln.Addr().String(), Region: cfg.Region, OperatorToken: n.OperatorToken().Reveal(),
+		URL: url, Region: cfg.Region, OperatorToken: n.OperatorToken().Reveal(),
 		node: n, stopped: make(chan error, 1),
 	}
 	serving, stop := context.WithCancel(context.WithoutCancel(ctx))
@@ -125,12 +129,13 @@ func Open(ctx context.Context, cfg Config) (*Server, error) {
 }
 
 // listen takes a free port of the IPv4 loopback address, or of the IPv6 one where there is no other.
-func listen(ctx context.Context, n *node.Node) (net.Listener, error) {
-	ln, err := n.Listen(ctx, "127.0.0.1:0")
+func listen(ctx context.Context) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", "127.0.0.1:0")
 	if err == nil {
 		return ln, nil
 	}
-	if six, err6 := n.Listen(ctx, "[::1]:0"); err6 == nil {
+	if six, err6 := lc.Listen(ctx, "tcp", "[::1]:0"); err6 == nil {
 		return six, nil
 	}
 	return nil, err

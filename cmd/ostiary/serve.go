@@ -66,7 +66,8 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 	n, err := node.Open(ctx, node.Config{
 		Outbound: out, SAMLEndpoints: cfg.SAMLEndpoints, SignInDestinations: cfg.SignInDestinations,
 		Dir: cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
-		MaxStale:       time.Duration(cfg.MaxStale),
+		MaxStale:  time.Duration(cfg.MaxStale),
+		IssuerURL: cfg.IssuerURL, IssuerKeyRotation: time.Duration(cfg.IssuerKeyRotation),
 		TrailFileBytes: int64(cfg.TrailFileMiB) << 20, TrailTotalBytes: int64(cfg.TrailTotalMiB) << 20,
 		Version: version(), Server: sc, Logger: lg, CertFile: cfg.TLSCertFile, KeyFile: cfg.TLSKeyFile, Reloadable: settings(cfg),
 	})

@@ -70,7 +70,7 @@ func TestFederationGuide(t *testing.T) {
 		case "sh":
 			blocks++
 			script.WriteString(m[2])
-		case "bash", "yaml": // a provider's business
+		case "bash", "yaml", "go": // a provider's business, or a service's
 		default:
 			t.Errorf("a block of %s", m[1])
 		}

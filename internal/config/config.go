@@ -18,6 +18,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ostiary-iam/ostiary/internal/federation/oidc"
+	"github.com/ostiary-iam/ostiary/internal/issuer"
 )
 
 // Config is the configuration of `ostiary serve`. Each field's toml tag is its key in the file; the flag has the same name
@@ -64,6 +67,12 @@ type Config struct {
 	// SignInDestinations are addresses to which a console login may lead beside the console's own: absolute URLs of http or https. Default
 	// none. File only.
 	SignInDestinations []string `toml:"signin_destinations"`
+	// IssuerURL is the form of the URLs under which accounts issue tokens for services elsewhere, with {id} where the issuer's ID is to
+	// stand: https://iam.example.com/issuers/{id} or https://{id}.tokens.example.com. Default https://{id}.tokens.sts.ostiary.internal,
+	// which no verifier can reach. What is published there is published by this server.
+	IssuerURL string `toml:"issuer_url"`
+	// IssuerKeyRotation is how long a key signs such tokens before the next one does. Default "2160h", at least "48h". File only.
+	IssuerKeyRotation Duration `toml:"issuer_key_rotation"`
 	// DrainDelay is how long a server that is to stop says that it is not ready and still accepts connections. Default "0s". File only.
 	DrainDelay Duration `toml:"drain_delay"`
 	// DrainTimeout is how long it waits then for requests in progress. Default "10s". File only.
@@ -149,6 +158,7 @@ func Default() Config {
 		RateReads: 100_000, RateWrites: 20_000, RateUnauthenticated: 1000, MaxConnections: 10_000,
 		HeaderTimeout: Duration(10 * time.Second), BodyTimeout: Duration(30 * time.Second), WriteTimeout: Duration(time.Minute),
 		IdleTimeout: Duration(2 * time.Minute), BodyRate: 32 << 10,
+		IssuerURL: oidc.DefaultIssuers, IssuerKeyRotation: Duration(issuer.DefaultRotation),
 	}
 }
 
@@ -168,6 +178,8 @@ func (c *Config) flags(fs *flag.FlagSet) {
 		"`networks` with commas, such as 10.0.0.0/8, in which OpenID Connect providers may be although they are not public")
 	fs.StringVar(&c.OutboundCAFile, "outbound-ca-file", c.OutboundCAFile,
 		"PEM `file` of certificate authorities that OpenID Connect providers are trusted by, beside the system's")
+	fs.StringVar(&c.IssuerURL, "issuer-url", c.IssuerURL,
+		"`URL` of accounts as issuers of tokens for services elsewhere, such as https://iam.example.com/issuers/{id}")
 	fs.StringVar(&c.LogFormat, "log-format", c.LogFormat, "text or json")
 	fs.StringVar(&c.LogLevel, "log-level", c.LogLevel, "debug, info, warn or error")
 }
@@ -313,6 +325,12 @@ func (c *Config) Check() error {
 		if u, err := url.Parse(d); err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.User != nil || u.Fragment != "" || u.RawQuery != "" {
 			complain("signin_destinations: %q is not an address such as https://console.example.com/aws", d)
 		}
+	}
+	if _, err := oidc.ParseIssuerForm(c.IssuerURL); err != nil {
+		complain("--issuer-url %q: %w", c.IssuerURL, err)
+	}
+	if time.Duration(c.IssuerKeyRotation) < issuer.MinRotation {
+		complain("issuer_key_rotation must be at least %s", issuer.MinRotation)
 	}
 	if (c.TLSCertFile == "") != (c.TLSKeyFile == "") {
 		complain("--tls-cert and --tls-key go together")

@@ -74,6 +74,8 @@ func TestEveryKey(t *testing.T) {
 		outbound_timeout = "2s"
 		saml_endpoints = ["https://iam.example.com/saml"]
 		signin_destinations = ["https://console.example.com/aws"]
+		issuer_url = "https://iam.example.com/issuers/{id}"
+		issuer_key_rotation = "720h"
 	`)})
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +90,7 @@ func TestEveryKey(t *testing.T) {
 		DrainDelay: config.Duration(4 * time.Second), AccessLog: true, RateReads: 1, RateUnauthenticated: 2, MaxConnections: 3, MaxConnectionsPerAddress: 1,
 		HeaderTimeout: config.Duration(time.Second), BodyTimeout: config.Duration(2 * time.Second), WriteTimeout: config.Duration(3 * time.Second),
 		IdleTimeout: config.Duration(4 * time.Second), BodyRate: 5,
+		IssuerURL: "https://iam.example.com/issuers/{id}", IssuerKeyRotation: config.Duration(720 * time.Hour),
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -173,6 +176,9 @@ func TestRefused(t *testing.T) {
 		{name: "no port", args: []string{"--listen", "127.0.0.1"}, want: "not host:port"},
 		{name: "not a port", args: []string{"--listen", "127.0.0.1:99999"}, want: "not a port"},
 		{name: "half of TLS", args: []string{"--tls-cert", "c"}, want: "go together"},
+		{name: "issuer without ID", args: []string{"--issuer-url", "https://iam.example.com/issuers"}, want: "--issuer-url"},
+		{name: "issuer in the clear", args: []string{"--issuer-url", "http://iam.example.com/issuers/{id}"}, want: "verifiers want https"},
+		{name: "issuer key rotation", file: "issuer_key_rotation = \"47h\"\n", want: "issuer_key_rotation must be at least 48h"},
 		{name: "log format", args: []string{"--log-format", "xml"}, want: "want text or json"},
 		{name: "log level", args: []string{"--log-level", "loud"}, want: "want debug"},
 		{name: "small trail", file: "trail_total_mib = 20\n", want: "trail_total_mib"},

@@ -44,12 +44,23 @@ func SealedValues(key, value []byte) ([]Sealed, error) {
 // sealedIn reads a record that may have sealed values, and says where they are. record is nil for one that has none by its kind.
 func sealedIn(key, value []byte) (record any, fields []sealedField, err error) {
 	parts, err := keyenc.Decode(key)
-	if err != nil || len(parts) < 3 {
+	if err != nil || len(parts) < 2 {
 		return nil, nil, err
 	}
 	plane, _ := parts[0].(string)
 	kind, _ := parts[1].(string)
 	switch {
+	case plane == "iss" && len(parts) == 2:
+		k, err := entity.Decode[entity.IssuerKeys](value)
+		if err != nil {
+			return nil, nil, err
+		}
+		for i := range k.Keys {
+			s := &k.Keys[i]
+			fields = append(fields, sealedField{purpose: seal.TokenKey, associated: entity.IssuerKeyBinding(kind, s.ID), value: &s.Sealed})
+		}
+		return k, fields, nil
+	case len(parts) < 3:
 	case plane == "id" && kind == "key":
 		k, err := entity.Decode[entity.AccessKey](value)
 		if err != nil {

@@ -30,6 +30,8 @@
 //	("otp", "used", serial)                  OneTime        one-time codes used and missed, by a device's serial number; outside the watch
 //	("otp", "token", serial)                 HardwareToken  the operator's inventory of hardware tokens; serial is folded
 //
+//	("iss", account)                         IssuerKeys     keys that sign the account's tokens for services elsewhere; read for every token, in no watch
+//
 //	("out", time, eventID)                   (an event)     the outbox: events committed with their write, moved to the trail
 //
 //	("sys", name)                            (several)      format version, store ID, wrapped key ring, operator token's hash

@@ -202,6 +202,7 @@ func TestKeys(t *testing.T) {
 		`("use", "role", "1", "x")`:         entity.RoleUsageKey("1", "x"),
 		`("out", 7, "x")`:                   entity.OutboxKey(7, "x"),
 		`("sys", "x")`:                      entity.SystemKey("x"),
+		`("iss", "1")`:                      entity.IssuerKey("1"),
 		`("otp", "saml", 7, "1", "x", "s")`: entity.UsedAssertionKey(time.Unix(7, 5), "1", "x", []byte("s")),
 		`("otp", "used", "X")`:              entity.OneTimeKey("X"),
 		`("otp", "token", "x")`:             entity.TokenKey("X"),
@@ -224,7 +225,7 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	if len(keys) != 23 {
+	if len(keys) != 24 {
 		t.Errorf("%d different keys", len(keys))
 	}
 }

@@ -46,6 +46,7 @@ func PasswordUsageKey(account, id string) []byte {
 }
 func OutboxKey(nanos uint64, id string) []byte { return keyenc.Encode("out", nanos, id) }
 func SystemKey(name string) []byte             { return keyenc.Encode("sys", name) }
+func IssuerKey(account string) []byte          { return keyenc.Encode("iss", account) }
 
 // AccessUsageKey is the key of a principal's last use of a service.
 func AccessUsageKey(account, principal, service string) []byte {

@@ -73,6 +73,9 @@ const (
 	InvalidIdentityToken // the token or assertion cannot be accepted
 	InvalidMessage       // an encoded authorization message that cannot be decoded
 	ExpiredIdentityToken // the token or assertion is past its time
+	TokenTooLarge        // the claims of a token to be made do not fit
+	OutlivesSession      // a token to be made would be good for longer than the session that asks for it
+	ExpiredTradeIn       // an exchange token of a delegation past its time
 	Unreachable          // the identity provider cannot be reached, or does not answer as it should
 
 	// Keys and certificates that callers bring.
@@ -110,7 +113,8 @@ var kindNames = [kindCount]string{
 	Denied:               "denied",
 	PackedPolicyTooLarge: "packed policy too large", RegionDisabled: "region disabled", RejectedClaim: "rejected claim",
 	InvalidIdentityToken: "invalid identity token", InvalidMessage: "invalid message",
-	ExpiredIdentityToken: "expired identity token", Unreachable: "identity provider unreachable",
+	ExpiredIdentityToken: "expired identity token", TokenTooLarge: "token too large", OutlivesSession: "outlives the session",
+	ExpiredTradeIn: "expired exchange token", Unreachable: "identity provider unreachable",
 	MalformedCertificate: "malformed certificate", InvalidCertificate: "invalid certificate", DuplicateCertificate: "duplicate certificate",
 	KeyPairMismatch: "key pair mismatch", InvalidPublicKey: "invalid public key", DuplicatePublicKey: "duplicate public key",
 	UnknownEncoding: "unknown encoding", UnsupportedService: "unsupported service",

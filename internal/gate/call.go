@@ -58,6 +58,10 @@ func (c *Call) Global() bool {
 	return c.service.GlobalEndpoint != "" && c.region == directory.GlobalRegion && (c.endpoint.global || c.endpoint.region == "")
 }
 
+// AtGlobalEndpoint reports whether the request named the service's global endpoint, and did not just reach the one endpoint that serves
+// all regions.
+func (c *Call) AtGlobalEndpoint() bool { return c.endpoint.global }
+
 // Guards are the records that the decisions relied on, and those behind the credentials. It makes a Call a directory.Change.
 func (c *Call) Guards() []store.Guard {
 	guards := slices.Clone(c.credentials)

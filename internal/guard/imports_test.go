@@ -38,6 +38,8 @@ var forbidden = []struct {
 		because: "the domain does not know its callers"},
 	{from: "internal/federation/...", never: []string{"internal/directory", "internal/store/...", "internal/gate", "internal/snapshot", "net/http"},
 		except: []string{"internal/federation/oidctest"}, because: "verification can be tested and fuzzed alone"},
+	{from: "internal/issuer", never: []string{"internal/directory", "internal/gate", "internal/snapshot", "internal/service/...", "internal/wire/..."},
+		because: "it keeps keys and signs what it is given: who may have a token of what was decided before"},
 	{from: "...", never: []string{"github.com/go-jose/go-jose/v4/..."}, except: []string{"internal/federation/oidc"},
 		because: "one importer for each security library"},
 	{from: "...", never: []string{"internal/federation/samltest", "internal/federation/oidctest"}, because: "only tests need an identity provider of their own"},

@@ -45,6 +45,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
+	"github.com/ostiary-iam/ostiary/internal/issuer"
 	"github.com/ostiary-iam/ostiary/internal/keyring"
 	"github.com/ostiary-iam/ostiary/internal/migrate"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
@@ -84,6 +85,11 @@ type Config struct {
 	SAMLEndpoints []string
 	// SignInDestinations are addresses, beside the console's own, to which a console login may lead: see [signin.NewDestinations].
 	SignInDestinations []string
+	// IssuerURL is the form of the URLs of accounts as issuers of tokens for services elsewhere, such as
+	// https://iam.example.com/issuers/{id}: see oidc.ParseIssuerForm. Empty means oidc.DefaultIssuers.
+	IssuerURL string
+	// IssuerKeyRotation is how long a key of an issuer signs; zero means issuer.DefaultRotation.
+	IssuerKeyRotation time.Duration
 	// Version is shown in the status.
 	Version string
 
@@ -132,6 +138,7 @@ type Node struct {
 	mover     *trail.Mover
 	gate      *gate.Gate
 	services  []*gate.Service
+	issuer    *issuer.Keeper
 	metrics   *telemetry.Metrics
 	server    *server.Server
 	token     operatorToken
@@ -366,6 +373,10 @@ func (n *Node) wire(context.Context) error {
 		Store: n.store, Snapshots: n.snapshots, Usage: uses, Managed: catalog.ManagedPolicies(), Reference: catalog.ServiceReference(),
 		Tracked: n.tracked, Meter: n.metrics, Log: n.cfg.Logger, Now: n.cfg.Now,
 	})
+	var err error
+	if n.issuer, err = n.makeIssuer(); err != nil {
+		return err
+	}
 	n.services = n.makeServices(uses, reports)
 	n.run("the maker of reports", reports.Run) // it asks for the services' operations
 	n.keys = keyring.New(keyring.Config{
@@ -393,11 +404,12 @@ func (n *Node) wire(context.Context) error {
 		Gate: g, Ring: n.ring, SAML: sts.NewSignIn(sts.Config{Ring: n.ring, SAMLEndpoints: n.cfg.SAMLEndpoints}), Destinations: destinations, Meter: n.metrics,
 		Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
 	})))
+	sc.Issuers = published{n.issuer, n.unlessHalted(n.dated(n.issuer))}
 	sc.API, sc.Ready, sc.Metrics, sc.Logger = n.unlessHalted(n.dated(g)), n.ready, n.metrics.Handler(), n.strangers()
 	sc.Throttle, sc.Meter = n.throttle, n.metrics
 	sc.Operator = server.Operator{
 		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Regions: stsRegions{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n}, Templates: templates{n},
-		ServiceRoles: serviceRoles{n}, Maintenance: maintenance{n},
+		ServiceRoles: serviceRoles{n}, Maintenance: maintenance{n}, Issuers: issuerKeys{n},
 	}
 	n.server = server.New(sc)
 	n.metrics.Load(n.server.Load)

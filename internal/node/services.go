@@ -35,11 +35,11 @@ func (n *Node) makeServices(uses *usage.Recorder, reports *report.Maker) []*gate
 			Directory: n.directory, Managed: catalog.ManagedPolicies(), Usage: uses, Reports: reports, Meter: n.metrics,
 			Thumbprint: func(ctx context.Context, url string) (string, error) { return oidc.Thumbprint(ctx, fetch, url) },
 
-			RoleDeletion: deletions.Submitted,
+			RoleDeletion: deletions.Submitted, Issuer: n.issuer,
 		}),
 		sts.New(sts.Config{
 			Codes: n.directory, Ring: n.ring, Managed: catalog.ManagedPolicies(), Rand: n.cfg.Rand, Keys: oidc.NewKeys(fetch, n.cfg.Now),
-			Assertions: n.directory, SAMLEndpoints: n.cfg.SAMLEndpoints, Region: n.cfg.Region,
+			Assertions: n.directory, SAMLEndpoints: n.cfg.SAMLEndpoints, Region: n.cfg.Region, Issuer: n.issuer,
 		}),
 		{API: organizations.API, Source: "organizations.amazonaws.com", Region: "us-east-1"},
 		elasticache.New(elasticache.Config{Directory: n.directory, Inventory: n.caches}),

@@ -48,6 +48,7 @@ const (
 	ConsoleSession  // what a browser that is signed in carries
 	Backup          // the sums of backups
 	CachePassword   // digests of the passwords of ElastiCache users
+	TokenKey        // private keys that sign tokens for services elsewhere
 
 	purposeCount
 )
@@ -58,6 +59,7 @@ var labels = [purposeCount]string{
 	PrivateKey: "private-key", Message: "message", ServiceSecret: "service-secret", DelegationToken: "delegation-token",
 	SigninToken: "signin-token", ConsoleSession: "console-session",
 	Backup: "backup", CachePassword: "cache-password",
+	TokenKey: "token-key",
 }
 
 // String names the purpose.

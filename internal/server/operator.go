@@ -48,6 +48,10 @@ const (
 //	                             answer: {"Templates": [Template…]}, by name
 //	DELETE /_ostiary/v1/accounts/ID/delegation-templates/NAME
 //	                             answer: {"Name"}
+//	GET  /_ostiary/v1/accounts/ID/issuer
+//	                             answer: the account's [Issuer] of tokens for services elsewhere
+//	POST /_ostiary/v1/accounts/ID/issuer/rotate
+//	                             body: nothing, or {"Immediately": true or false}; answer: the [Issuer]
 //	GET  /_ostiary/v1/accounts/ID/sts-regions
 //	                             answer: {"Regions": [STSRegion…]}, by name
 //	PUT  /_ostiary/v1/accounts/ID/sts-regions/REGION
@@ -77,6 +81,7 @@ type Operator struct {
 	Quotas    Quotas
 	Regions   STSRegions
 	Templates Templates
+	Issuers   IssuerKeys
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
 	Tokens    Tokens
@@ -151,6 +156,10 @@ func (s *Server) operator() http.Handler {
 		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/delegation-templates", s.listTemplates)
 		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.putTemplate)
 		mux.HandleFunc("DELETE "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.deleteTemplate)
+	}
+	if op.Issuers != nil {
+		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/issuer", s.showIssuer)
+		mux.HandleFunc("POST "+operatorPrefix+"accounts/{account}/issuer/rotate", s.rotateIssuer)
 	}
 	if op.Regions != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/sts-regions", s.listSTSRegions)

@@ -8,6 +8,7 @@
 //	GET  /_ostiary/v1/status
 //	GET  /_ostiary/v1/events
 //	/federation, /saml, /signin/…, /console/…   the sign-in handler: see package signin
+//	GET  …/.well-known/…           what accounts publish as issuers of tokens, where Config.Issuers says
 //
 // Plain HTTP is served on loopback addresses only, unless InsecureHTTP says otherwise; dev mode, in which the operator API
 // asks for no token, on loopback addresses only, always. Both are checked on the address that a listener really has.
@@ -38,6 +39,8 @@ type Config struct {
 	Ready func() error
 	// Metrics answers GET /metrics. Nil answers 404.
 	Metrics http.Handler
+	// Issuers answers what accounts publish as issuers of tokens, to anybody. Nil publishes nothing.
+	Issuers Issuers
 	// Operator is the operator API. Its zero value refuses everything.
 	Operator Operator
 
@@ -62,6 +65,13 @@ type Config struct {
 	After func(time.Duration) <-chan time.Time
 	// Logger is told of failures; nil means no messages. Strangers can cause such messages: a logger that writes should limit them.
 	Logger *slog.Logger
+}
+
+// Issuers answers the public documents of issuers.
+type Issuers interface {
+	http.Handler
+	// Serves reports whether a request asks for such a document.
+	Serves(r *http.Request) bool
 }
 
 // Server serves. Make it with [New].
@@ -119,6 +129,9 @@ func (s *Server) routes() http.Handler {
 		case s.cfg.SignIn != nil && signsIn(path):
 			s.bounded(w, r)
 			s.cfg.SignIn.ServeHTTP(w, r)
+		case s.cfg.Issuers != nil && s.cfg.Issuers.Serves(r):
+			s.bounded(w, r)
+			s.cfg.Issuers.ServeHTTP(w, r)
 		default:
 			s.bounded(w, r)
 			s.cfg.API.ServeHTTP(w, r)

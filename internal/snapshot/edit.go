@@ -24,6 +24,7 @@ func emptySnapshot(c *cache) *Snapshot {
 		accounts: newTable[*accountState](seed),
 		order:    newTree(func(a, b string) bool { return a < b }),
 		aliases:  newTable[string](seed),
+		issuers:  newTable[string](seed),
 		users:    newTable[*userNode](seed),
 		groups:   newTable[*groupNode](seed),
 		roles:    newTable[*roleNode](seed),
@@ -171,6 +172,9 @@ func (e *editor) takeOut(w swap) {
 		if was.Alias != "" && (is == nil || is.Alias != was.Alias) {
 			e.s.aliases.drop(e.in, was.Alias)
 		}
+		if was.Outbound != nil && (is == nil || is.Outbound == nil || is.Outbound.ID != was.Outbound.ID) {
+			e.s.issuers.drop(e.in, was.Outbound.ID)
+		}
 		if is == nil {
 			e.account(was.ID).node = nil
 			e.s.order.remove(e.in, was.ID)
@@ -280,6 +284,9 @@ func (s *Snapshot) putAccount(in *edit, n *accountNode) {
 	s.order.set(in, n.ID)
 	if n.Alias != "" {
 		s.aliases.put(in, n.Alias, n.ID)
+	}
+	if n.Outbound != nil {
+		s.issuers.put(in, n.Outbound.ID, n.ID)
 	}
 }
 

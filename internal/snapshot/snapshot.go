@@ -16,6 +16,7 @@ type Snapshot struct {
 	accounts table[*accountState]
 	order    tree[string] // IDs of the accounts that have a record
 	aliases  table[string]
+	issuers  table[string] // account by the ID of its issuer
 	users    table[*userNode]
 	groups   table[*groupNode]
 	roles    table[*roleNode]
@@ -62,6 +63,15 @@ func (s *Snapshot) AccountByAlias(alias string) (Account, bool) {
 		return Account{}, false
 	}
 	return s.Account(id)
+}
+
+// AccountByIssuer returns the account whose issuer of tokens for services elsewhere has that ID.
+func (s *Snapshot) AccountByIssuer(id string) (Account, bool) {
+	account, ok := s.issuers.find(id)
+	if !ok {
+		return Account{}, false
+	}
+	return s.Account(account)
 }
 
 // Accounts yields the accounts whose IDs are greater than after, in order.

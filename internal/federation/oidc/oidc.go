@@ -1,4 +1,4 @@
-// Package oidc verifies the tokens of OpenID Connect providers, and fetches the keys to do it with.
+// Package oidc verifies the tokens of OpenID Connect providers, and fetches the keys to do it with; and it signs tokens.
 //
 // Verification is a function of the token, the provider's settings, its keys and the time: [Read] takes a token apart and proves
 // nothing, [Token.Check] holds its claims against the provider, [Token.Verify] its signature against the keys. Only what Verify
@@ -13,6 +13,10 @@
 //     late nor too old.
 //
 // Errors are [fault.Error]s with AWS's sentences; their causes are for logs. [Keys] is the only part that does I/O.
+//
+// The other direction is here too, because one package has to know JOSE: [SigningKey] signs the tokens that accounts of this
+// installation show elsewhere, [KeySetDocument] and [DiscoveryDocument] are what is published for those who verify them, and
+// [IssuerForm] is where. Keys are kept, and tokens written, by others.
 package oidc
 
 import (

@@ -6,7 +6,6 @@
 package iam
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"time"
@@ -56,8 +55,16 @@ type Config struct {
 	Notify func(Notice)
 	// Organizations answers what organizations there are; nil means none.
 	Organizations Organizations
-	// IssuerDomain ends the URLs of accounts that issue tokens for services elsewhere; empty means DefaultIssuerDomain.
-	IssuerDomain string
+	// Issuer knows the accounts that issue tokens for services elsewhere. Nil means that none can.
+	Issuer Issuer
+}
+
+// Issuer makes accounts issuers of tokens: an *issuer.Keeper.
+type Issuer interface {
+	// URL is the issuer with that ID.
+	URL(id string) string
+	// Prepare makes the keys of an account, so that those who are told of the issuer find them.
+	Prepare(ctx context.Context, account string) error
 }
 
 // service has the operations as methods.
@@ -75,13 +82,13 @@ type service struct {
 	notify     func(Notice)
 
 	organizations Organizations
-	issuers       string // the domain of issuers
+	issuer        Issuer
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
 	s := &service{dir: c.Directory, managed: c.Managed, usage: c.Usage, reports: c.Reports, reference: catalog.ServiceReference(), thumbprint: c.Thumbprint,
-		submitted: c.RoleDeletion, notify: c.Notify, meter: c.Meter, organizations: c.Organizations, issuers: cmp.Or(c.IssuerDomain, DefaultIssuerDomain)}
+		submitted: c.RoleDeletion, notify: c.Notify, meter: c.Meter, organizations: c.Organizations, issuer: c.Issuer}
 	if s.meter == nil {
 		s.meter = noMeter{}
 	}

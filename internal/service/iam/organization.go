@@ -24,6 +24,7 @@ type Organization struct {
 	Delegated   []string // accounts that are delegated administrators for iam.amazonaws.com
 	AllFeatures bool     // and not consolidated billing alone
 	Trusted     bool     // trusted access is enabled for iam.amazonaws.com
+	Path        string   // from the organization down to the account: o-exampleorgid/r-ab12/ou-ab12-11111111/
 }
 
 // organizationRows are the permission rows of the operations on centralized root access: they have no resource.

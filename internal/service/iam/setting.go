@@ -2,11 +2,11 @@ package iam
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
-	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/iam"
 )
@@ -64,21 +64,23 @@ func (s *service) PutAccountProperties(ctx context.Context, c *gate.Call, in *sh
 	})
 }
 
-// DefaultIssuerDomain ends the issuers of accounts unless Config says otherwise: a domain that nobody else can own.
-const DefaultIssuerDomain = "tokens.sts.ostiary.internal"
+var errNoIssuer = errors.New("iam: the service was made without issuers")
 
-// issuer is the URL of an account's issuer, in AWS's form: a host of its own for each account.
-func (s *service) issuer(o *entity.Outbound) *string {
-	return new("https://" + o.ID + "." + s.issuers)
-}
-
+// EnableOutboundWebIdentityFederation makes the account's keys before anybody is told of its issuer. Keys of an account whose call
+// fails then wait for one that does not.
 func (s *service) EnableOutboundWebIdentityFederation(ctx context.Context, c *gate.Call, _ *shape.EnableOutboundWebIdentityFederationRequest) (*shape.EnableOutboundWebIdentityFederationResponse, error) {
+	if s.issuer == nil {
+		return nil, errNoIssuer
+	}
+	if err := s.issuer.Prepare(ctx, c.Account()); err != nil {
+		return nil, err
+	}
 	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.EnableOutboundWebIdentityFederationResponse, error) {
 		o, err := tx.EnableOutbound(c.Account())
 		if err != nil {
 			return nil, err
 		}
-		return &shape.EnableOutboundWebIdentityFederationResponse{IssuerIdentifier: s.issuer(o)}, nil
+		return &shape.EnableOutboundWebIdentityFederationResponse{IssuerIdentifier: new(s.issuer.URL(o.ID))}, nil
 	})
 }
 
@@ -94,5 +96,8 @@ func (s *service) GetOutboundWebIdentityFederationInfo(_ context.Context, c *gat
 	if account.Outbound == nil || !account.Outbound.Enabled {
 		return nil, directory.OutboundDisabled(account.ID)
 	}
-	return &shape.GetOutboundWebIdentityFederationInfoResponse{IssuerIdentifier: s.issuer(account.Outbound), JwtVendingEnabled: new(true)}, nil
+	if s.issuer == nil {
+		return nil, errNoIssuer
+	}
+	return &shape.GetOutboundWebIdentityFederationInfoResponse{IssuerIdentifier: new(s.issuer.URL(account.Outbound.ID)), JwtVendingEnabled: new(true)}, nil
 }

@@ -225,6 +225,13 @@ func TestRootAccessFeatures(t *testing.T) {
 	call("ListOrganizationsFeatures", "o-exampleorgid RootCredentialsManagement")
 }
 
+// issuers are issuers that have no keys: signing is shown with the tokens, in the tests of STS.
+type issuers struct{}
+
+func (issuers) URL(id string) string { return "https://" + id + ".tokens.sts.ostiary.internal" }
+
+func (issuers) Prepare(context.Context, string) error { return nil }
+
 // TestOutboundFederation: the issuer is the account's own, and stays the same when the feature is off in between.
 func TestOutboundFederation(t *testing.T) {
 	w := newWorld(t)

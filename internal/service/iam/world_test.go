@@ -175,6 +175,7 @@ func newWorld(t testing.TB) *world {
 	t.Cleanup(func() { stop(); <-ended })
 	g, err := gate.New(gate.Config{
 		Services: []*gate.Service{iam.New(iam.Config{
+			Issuer:    issuers{},
 			Directory: w.dir, Managed: catalog.ManagedPolicies(), Usage: w.usage, Reports: w.reports, Thumbprint: w.askThumbprint,
 			Organizations: organizations{w}, Notify: w.notices.add,
 		})},

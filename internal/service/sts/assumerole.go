@@ -159,15 +159,10 @@ func keptSourceIdentity(c *gate.Call, in *shape.AssumeRoleRequest) (string, erro
 
 // setTags joins the tags passed with those that go on from the caller's session. Transitive tags cannot be replaced.
 func setTags(claims *session.Claims, caller *authorizer.Caller, tags []entity.Tag, transitive []string) error {
-	for i, t := range tags {
-		if len(t.Key) >= 4 && strings.EqualFold(t.Key[:4], "aws:") {
-			return fault.New(fault.InvalidInput, "Tag keys that begin with aws: are reserved and cannot be set: %s", t.Key)
-		}
-		for _, u := range tags[:i] {
-			if strings.EqualFold(t.Key, u.Key) {
-				return fault.New(fault.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
-			}
-		}
+	if err := checkTags(tags); err != nil {
+		return err
+	}
+	for _, t := range tags {
 		if isTransitive(caller, t.Key) {
 			return fault.New(fault.InvalidInput, "One or more of the tags specified in the request are already set as transitive tags in the calling session.")
 		}
@@ -187,6 +182,21 @@ func setTags(claims *session.Claims, caller *authorizer.Caller, tags []entity.Ta
 		return fault.New(fault.InvalidInput, "The number of session tags, with those inherited from the calling session, exceeds the limit of %d.", maxSessionTags)
 	}
 	claims.Tags = tags
+	return nil
+}
+
+// checkTags holds tags that a caller passes to the rules for all tags.
+func checkTags(tags []entity.Tag) error {
+	for i, t := range tags {
+		if len(t.Key) >= 4 && strings.EqualFold(t.Key[:4], "aws:") {
+			return fault.New(fault.InvalidInput, "Tag keys that begin with aws: are reserved and cannot be set: %s", t.Key)
+		}
+		for _, u := range tags[:i] {
+			if strings.EqualFold(t.Key, u.Key) {
+				return fault.New(fault.InvalidInput, "Duplicate tag keys found. Please note that Tag keys are case insensitive.")
+			}
+		}
+	}
 	return nil
 }
 

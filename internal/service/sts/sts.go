@@ -33,6 +33,8 @@ type Config struct {
 	Organizations iam.Organizations
 	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in: the operator's own.
 	SAMLEndpoints []string
+	// Issuer signs the tokens of GetWebIdentityToken; nil means that there are none.
+	Issuer Issuer
 	// Region is the installation's own, which is active for every account that has not deactivated it; it may be empty.
 	Region string
 }
@@ -59,19 +61,21 @@ type service struct {
 	organizations iam.Organizations
 	assertions    Assertions
 	samlEndpoints []string
+	issuer        Issuer
 	region        string
 }
 
 // New returns the service, for the gate.
 func New(c Config) *gate.Service {
 	s := &service{codes: c.Codes, ring: c.Ring, managed: c.Managed, rand: c.Rand, keys: c.Keys,
-		organizations: c.Organizations, assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints, region: c.Region}
+		organizations: c.Organizations, assertions: c.Assertions, samlEndpoints: c.SAMLEndpoints, issuer: c.Issuer, region: c.Region}
 	return &gate.Service{
 		API: shape.API, Handlers: shape.Bind[*gate.Call](s), Rows: s.rows(), Admit: admit, Prove: s.prove,
 		Source: "sts.amazonaws.com", GlobalEndpoint: "sts.amazonaws.com",
 		Codes: gate.Codes{
 			fault.InvalidInput: {Code: "InvalidParameterValue", Status: 400},
 			fault.Internal:     {Code: "InternalFailure", Status: 500},
+			fault.FeatureOff:   {Code: "OutboundWebIdentityFederationDisabledException", Status: 403},
 		},
 	}
 }
@@ -87,6 +91,7 @@ func (s *service) rows() map[string]gate.Row {
 		"GetFederationToken":         {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: federationTokenChecks},
 		"GetSessionToken":            {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
 		"DecodeAuthorizationMessage": {Decides: gate.ByPolicy, ReadOnly: true, Checks: decodeChecks},
+		"GetWebIdentityToken":        {Decides: gate.ByPolicy, ReadOnly: true, Checks: identityTokenChecks},
 		"GetAccessKeyInfo":           {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
 	}
 }
@@ -102,20 +107,22 @@ func admit(c *gate.Call) error {
 		return fault.New(fault.Denied, "Roles may not be assumed by root accounts.")
 	case name == "AssumeRoot" && p == policy.Root:
 		return fault.New(fault.Denied, "Cannot call AssumeRoot with root user credentials")
-	case !c.Caller.Temporary:
-		return nil
 	}
-	var refused bool
-	switch p {
-	case policy.User, policy.Root: // credentials of GetSessionToken (S2-329)
+	refused := false
+	switch {
+	case !c.Caller.Temporary:
+	case p == policy.User || p == policy.Root: // credentials of GetSessionToken (S2-329)
 		refused = name != "AssumeRole"
-	case policy.FederatedUser: // S2-316
+	case p == policy.FederatedUser: // S2-316
 		refused = true
 	default: // S2-110
 		refused = name == "GetSessionToken" || name == "GetFederationToken"
 	}
 	if refused {
 		return fault.New(fault.Denied, "Cannot call %s with session credentials", name)
+	}
+	if name == "GetWebIdentityToken" {
+		return admitIdentityToken(c)
 	}
 	return nil
 }

@@ -36,6 +36,11 @@ func (s *service) verifyWebIdentity(ctx context.Context, c *gate.Call) (*gate.As
 	if err != nil {
 		return nil, err
 	}
+	if s.issuer != nil && s.issuer.Has(token.Issuer()) {
+		// Such tokens are for services elsewhere, whatever providers an account has ("Getting started with outbound identity
+		// federation", IAM User Guide).
+		return nil, fault.New(fault.InvalidIdentityToken, "Tokens of GetWebIdentityToken cannot be used to assume a role.")
+	}
 	p, err := providerOf(c.Snapshot, account, token.Issuer())
 	if err != nil {
 		return nil, err

@@ -57,7 +57,16 @@ func newWorldWith(t *testing.T, out outbound.Config) *world {
 func newWorldOf(t *testing.T, c node.Config) *world {
 	t.Helper()
 	w := &world{t: t}
-	c.Store, c.Now, c.MaxStale, c.Logger = "mem", w.now, 24*time.Hour, slog.New(slog.NewTextHandler(io.Discard, nil))
+	var handler http.Handler // there before the first request
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) { handler.ServeHTTP(rw, r) }))
+	t.Cleanup(s.Close)
+	if c.IssuerURL == "" {
+		c.IssuerURL = s.URL + "/issuers/{id}"
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	c.Store, c.Now, c.MaxStale = "mem", w.now, 24*time.Hour
 	n, err := node.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -67,8 +76,7 @@ func newWorldOf(t *testing.T, c node.Config) *world {
 			t.Error(err)
 		}
 	})
-	s := httptest.NewServer(n.Handler())
-	t.Cleanup(s.Close)
+	handler = n.Handler()
 	w.node, w.url = n, s.URL
 	return w
 }

@@ -69,7 +69,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetWebIdentityToken", NewInput: func() wire.Input { return new(GetWebIdentityTokenRequest) },
 		NewOutput: func() wire.Output { return new(GetWebIdentityTokenResponse) },
 		Errors:    []string{"SessionDurationEscalationException", "OutboundWebIdentityFederationDisabledException", "JWTPayloadSizeExceededException"},
-		Unbuilt:   "Federated sessions: waits for the SAML and OpenID Connect verification.",
 	},
 }, []wire.ErrorShape{
 	{Code: "ExpiredTokenException", Status: 400, Sender: true},

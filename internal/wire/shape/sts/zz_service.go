@@ -21,6 +21,7 @@ type Service[C any] interface {
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
 	GetFederationToken(ctx context.Context, c C, in *GetFederationTokenRequest) (*GetFederationTokenResponse, error)
 	GetSessionToken(ctx context.Context, c C, in *GetSessionTokenRequest) (*GetSessionTokenResponse, error)
+	GetWebIdentityToken(ctx context.Context, c C, in *GetWebIdentityTokenRequest) (*GetWebIdentityTokenResponse, error)
 }
 
 // Bind gives the methods of s by operation name.
@@ -35,5 +36,6 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"GetCallerIdentity":          wire.WithOutput(s.GetCallerIdentity),
 		"GetFederationToken":         wire.WithOutput(s.GetFederationToken),
 		"GetSessionToken":            wire.WithOutput(s.GetSessionToken),
+		"GetWebIdentityToken":        wire.WithOutput(s.GetWebIdentityToken),
 	}
 }
