@@ -71,6 +71,9 @@ type Config struct {
 	Dir string
 	// Store is the engine: mem (also when empty) or bolt.
 	Store string
+	// Opened, if it is not nil, is a store in place of what Store names. It belongs to the caller, who closes it after the node, and
+	// who may give it to several nodes.
+	Opened store.Store
 	// Region is the default region; empty means us-east-1.
 	Region string
 	// MasterKeyFile is where the master key is read from; empty means master.key in Dir, made at first start.
@@ -215,6 +218,10 @@ func (n *Node) open(ctx context.Context) error {
 }
 
 func (n *Node) openStore(context.Context) error {
+	if n.cfg.Opened != nil {
+		n.store = n.metrics.Store(n.cfg.Opened, n.cfg.Now)
+		return nil
+	}
 	var s store.Store
 	switch n.cfg.Store {
 	case "mem":
@@ -465,6 +472,12 @@ func (n *Node) First() (f FirstStart, ok bool) {
 		return FirstStart{}, false
 	}
 	return *n.first, true
+}
+
+// Reached returns when the node decides on a snapshot that has everything up to a revision of the store.
+func (n *Node) Reached(ctx context.Context, at store.Revision) error {
+	_, err := n.snapshots.Wait(ctx, at)
+	return err
 }
 
 // Handler returns all that the node answers over HTTP.
