@@ -43,7 +43,8 @@ var errSecret = errors.New("gate: the secret is not that of the session")
 // Holder finds out whose temporary credentials these are. The secret is the proof, in the place of a signature: it is compared in
 // constant time, and there is nothing to be guessed without a token that this installation sealed. Errors are those of a signed
 // request with such credentials: of kind UnknownKey where they are forged, foreign, do not belong together, or the role or user behind
-// them is gone; ExpiredCredentials; OptInRequired where the account is suspended.
+// them is gone; ExpiredCredentials; OptInRequired where the account is suspended. With the last two the holder is returned, so that the attempt can
+// be recorded.
 func (g *Gate) Holder(ctx context.Context, c Credentials) (*Holder, error) {
 	t, err := g.tokens.open(g.ring, c.Token)
 	if err != nil {
@@ -70,15 +71,17 @@ func (g *Gate) Standing(ctx context.Context, claims *session.Claims) (*Holder, e
 		}
 		caller, ok = sessionCaller(s, claims)
 	}
-	switch {
-	case !ok:
+	if !ok {
 		return nil, unknownKey(nil)
-	case claims.Expired(now):
-		return nil, fault.New(fault.ExpiredCredentials, sayExpired)
-	case suspended(s, caller):
-		return nil, fault.New(fault.OptInRequired, saySuspended)
 	}
-	return &Holder{Claims: claims, Caller: caller, snapshot: s}, nil
+	h := &Holder{Claims: claims, Caller: caller, snapshot: s}
+	switch {
+	case claims.Expired(now):
+		return h, fault.New(fault.ExpiredCredentials, sayExpired)
+	case suspended(s, caller):
+		return h, fault.New(fault.OptInRequired, saySuspended)
+	}
+	return h, nil
 }
 
 // SignIn is what is to be recorded of a sign-in.

@@ -42,14 +42,8 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	return newWorldOf(t, node.Config{}, httptest.NewServer)
-}
-
-func newWorldOf(t *testing.T, c node.Config, listen func(http.Handler) *httptest.Server) *world {
-	t.Helper()
 	w := &world{t: t}
-	c.Store, c.Now, c.MaxStale, c.Logger = "mem", w.now, 72*time.Hour, slog.New(slog.NewTextHandler(io.Discard, nil))
-	n, err := node.Open(t.Context(), c)
+	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: w.now, MaxStale: 72 * time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +52,7 @@ func newWorldOf(t *testing.T, c node.Config, listen func(http.Handler) *httptest
 			t.Error(err)
 		}
 	})
-	s := listen(n.Handler())
+	s := httptest.NewServer(n.Handler())
 	t.Cleanup(s.Close)
 	w.node, w.url = n, s.URL
 	w.id, w.root = w.account("a")
