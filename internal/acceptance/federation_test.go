@@ -22,6 +22,7 @@ import (
 func TestFederationGuide(t *testing.T) {
 	t.Parallel()
 	needs(t, "aws")
+	needs(t, "curl")
 	text := string(must(os.ReadFile("../../docs/federation.md"))(t))
 	text, _, ok := strings.Cut(text, "\n## When it does not work\n")
 	if !ok {
@@ -85,11 +86,17 @@ func TestFederationGuide(t *testing.T) {
 	if failed {
 		t.Fatalf("a command failed:\n%s\n%s", stdout, stderr)
 	}
-	for role, sessions := range map[string]int{"people/alice": 2, "deploy/build-42": 1, "cart/cart-1": 1, "staff/alice@example.com": 1} {
+	for role, sessions := range map[string]int{"people/alice": 2, "deploy/build-42": 1, "cart/cart-1": 1, "staff/alice@example.com": 1, "desk/alice": 1} {
 		arn := fmt.Sprintf(`"arn:aws:sts::%s:assumed-role/%s"`, id, role)
 		if got := len(regexp.MustCompile(regexp.QuoteMeta(arn)).FindAllString(stdout, -1)); got != sessions {
 			t.Errorf("%s is in the output %d times, not %d", arn, got, sessions)
 		}
+	}
+	if !strings.Contains(stdout, p.url+"/console/iam/home\n") {
+		t.Errorf("the login does not lead to the console:\n%s", stdout)
+	}
+	if c := string(must(os.ReadFile(filepath.Join(dir, "console.json")))(t)); !strings.Contains(c, `"AccessKeyId":"ASIA`) {
+		t.Errorf("a page of the console gets %s", c)
 	}
 	p.stop(t)
 }

@@ -146,6 +146,7 @@ func parseStep(what, text string) (step, error) {
 // absent says why a tool cannot be used; it is found out once.
 var absent = map[string]func() error{
 	"aws":    probe("aws", "--version"),
+	"curl":   probe("curl", "--version"),
 	"boto3":  probe("python3", "-c", "import boto3"),
 	"awscli": probe("python3", "-c", "import awscli.clidriver"),
 }

@@ -408,7 +408,7 @@ func (n *Node) wire(context.Context) error {
 	}
 	sc := n.cfg.Server
 	sc.SignIn = n.unlessHalted(n.dated(signin.New(signin.Config{
-		Gate: g, Ring: n.ring, SAML: sts.NewSignIn(sts.Config{Ring: n.ring, SAMLEndpoints: n.cfg.SAMLEndpoints}), Destinations: destinations, Meter: n.metrics,
+		Gate: g, Ring: n.ring, SAML: sts.NewSignIn(sts.Config{Ring: n.ring, SAMLEndpoints: n.cfg.SAMLEndpoints}), SAMLEndpoints: n.cfg.SAMLEndpoints, Destinations: destinations, Meter: n.metrics,
 		Log: n.cfg.Logger, Now: n.cfg.Now, Rand: n.cfg.Rand,
 	})))
 	sc.Issuers = published{n.issuer, n.unlessHalted(n.dated(n.issuer))}

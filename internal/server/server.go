@@ -7,7 +7,7 @@
 //	POST /_ostiary/v1/accounts     the operator API: see operator.go
 //	GET  /_ostiary/v1/status
 //	GET  /_ostiary/v1/events
-//	/federation, /saml, /signin/…, /console/…   the sign-in handler: see package signin
+//	/federation, /saml, /static/saml-metadata.xml, /signin/…, /console/…   the sign-in handler: see package signin
 //	GET  …/.well-known/…           what accounts publish as issuers of tokens, where Config.Issuers says
 //
 // Plain HTTP is served on loopback addresses only, unless InsecureHTTP says otherwise; dev mode, in which the operator API
@@ -141,7 +141,7 @@ func (s *Server) routes() http.Handler {
 
 // signsIn reports whether a path is of signing in or of the console.
 func signsIn(path string) bool {
-	return path == "/federation" || path == "/saml" || path == "/console" || strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, "/signin/")
+	return path == "/federation" || path == "/saml" || path == "/static/saml-metadata.xml" || path == "/console" || strings.HasPrefix(path, "/console/") || strings.HasPrefix(path, "/signin/")
 }
 
 // contain ends a request that panics with its connection, and says where it happened. The API answers panics of its own before they come

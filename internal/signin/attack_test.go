@@ -98,7 +98,7 @@ func TestCredentialsRefused(t *testing.T) {
 		}
 	})
 	t.Run("role assumed with a session", func(t *testing.T) {
-		checklist.Shows(t, "S2-226", "S2-228")
+		checklist.Shows(t, "S2-226")
 		out := must(b.sts(b.user).GetSessionToken(t.Context(), &sdk.GetSessionTokenInput{}))(t)
 		for _, c := range []aws.Credentials{b.assume(credentials(out.Credentials), b.role), b.assume(good, b.role)} {
 			if a := b.signinToken(c, "&SessionDuration=3600"); a.status != 400 || !strings.Contains(a.body, "SessionDuration") {

@@ -47,7 +47,7 @@ func TestEvents(t *testing.T) {
 		}
 	})
 	t.Run("login", func(t *testing.T) {
-		checklist.Shows(t, "S2-387", "S2-419", "S2-400", "S1-410")
+		checklist.Shows(t, "S2-419", "S2-400")
 		all := b.events("ConsoleLogin")
 		if len(all) != 1 {
 			t.Fatalf("%d events", len(all))

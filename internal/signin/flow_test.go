@@ -24,7 +24,7 @@ func TestFlowF13(t *testing.T) {
 	// The guide's steps 3 to 5: json in a query string, the token out of the answer, the URL for the user.
 	answer := w.browser().get("/federation?Action=getSigninToken&SessionDuration=43200&Session=" + url.QueryEscape(sessionJSON(temporary)))
 	t.Run("sign-in token", func(t *testing.T) {
-		checklist.Shows(t, "S2-219", "S2-220", "S2-221", "S2-222", "S2-232", "S2-226")
+		checklist.Shows(t, "S2-219", "S2-220", "S2-221", "S2-222", "S2-232", "S2-226", "S1-408")
 		if answer.status != 200 || !strings.HasPrefix(answer.header.Get("Content-Type"), "application/json") || len(answer.read(t)) != 1 || answer.read(t)["SigninToken"] == "" {
 			t.Fatalf("%d %s", answer.status, answer.body)
 		}

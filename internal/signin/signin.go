@@ -3,6 +3,7 @@
 //
 //	GET, POST /federation?Action=getSigninToken   temporary credentials become a sign-in token, good for 15 minutes
 //	GET, POST /federation?Action=login            a sign-in token becomes a console session, and the browser goes on to its destination
+//	GET  /static/saml-metadata.xml                what identity providers want to know of the endpoint for SAML
 //	POST /saml                                    a SAML response becomes a console session (SAML 2.0, HTTP POST binding)
 //	GET  /console/…                               where destinations lead: says who is signed in, or sends the user back to the issuer
 //	GET  /signin/session                          who is signed in, until when, and the token that the next two want
@@ -41,6 +42,7 @@ import (
 const (
 	FederationPath  = "/federation"
 	SAMLPath        = "/saml"
+	MetadataPath    = "/static/saml-metadata.xml"
 	ConsolePath     = "/console"
 	SessionPath     = "/signin/session"
 	CredentialsPath = "/signin/credentials"
@@ -68,6 +70,8 @@ type Config struct {
 	Ring *seal.Ring
 	// SAML reads SAML responses; nil means that none is accepted.
 	SAML ResponseReader
+	// SAMLEndpoints are URLs that SAML assertions may be made for beside AWS's sign-in: the service provider's metadata names them.
+	SAMLEndpoints []string
 	// Destinations are URLs, beside the console's own, to which a login may lead: see [NewDestinations].
 	Destinations *Destinations
 	Meter        Meter            // nil counts nothing
@@ -81,6 +85,7 @@ type Handler struct {
 	gate         Gate
 	ring         *seal.Ring
 	saml         ResponseReader
+	metadata     []byte
 	destinations *Destinations
 	meter        Meter
 	log          *slog.Logger
@@ -92,7 +97,7 @@ type Handler struct {
 
 // New returns the handler.
 func New(c Config) *Handler {
-	h := &Handler{gate: c.Gate, ring: c.Ring, saml: c.SAML, destinations: c.Destinations, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand,
+	h := &Handler{gate: c.Gate, ring: c.Ring, saml: c.SAML, metadata: metadata(c.SAMLEndpoints), destinations: c.Destinations, meter: c.Meter, log: c.Log, now: c.Now, rand: c.Rand,
 		crossOrigin: http.NewCrossOriginProtection(), mux: http.NewServeMux()}
 	if h.destinations == nil {
 		h.destinations = new(Destinations)
@@ -111,6 +116,7 @@ func New(c Config) *Handler {
 	}
 	h.mux.HandleFunc(FederationPath, h.federation)
 	h.mux.HandleFunc("POST "+SAMLPath, h.samlResponse)
+	h.mux.HandleFunc("GET "+MetadataPath, h.serveMetadata)
 	h.mux.HandleFunc("GET "+SessionPath, h.describe)
 	h.mux.HandleFunc("POST "+CredentialsPath, h.credentials)
 	h.mux.HandleFunc("POST "+LogoutPath, h.logout)
