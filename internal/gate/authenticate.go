@@ -79,7 +79,7 @@ func (g *Gate) authenticate(ctx context.Context, c *Call, r *http.Request, body 
 	if id.defaultRegions && c.region != g.regions[0] && directory.OptIn(c.region) {
 		return unknownKey(errTokenRegion)
 	}
-	c.signature, c.Caller, c.credentials = p, id.caller, id.guards
+	c.signature, c.Caller, c.key, c.credentials = p, id.caller, id.key, id.guards
 	g.used(c)
 	return nil
 }
@@ -97,7 +97,7 @@ func (g *Gate) identifyAgain(c *Call) error {
 	if suspended(c.Snapshot, id.caller) {
 		return fault.New(fault.OptInRequired, saySuspended)
 	}
-	c.Caller, c.credentials = id.caller, id.guards
+	c.Caller, c.key, c.credentials = id.caller, id.key, id.guards
 	return nil
 }
 
@@ -109,17 +109,17 @@ func suspended(s *snapshot.Snapshot, caller *authorizer.Caller) bool {
 // signedRegion is the region that the signature speaks for. At an endpoint of one region it is that region, or the signature is
 // not for it.
 func (g *Gate) signedRegion(p *sigv4.Presented, at endpoint, preferred string) (string, error) {
-	candidates := append([]string{preferred}, g.regions...)
-	if at.region != "" {
-		candidates = []string{at.region}
-	}
 	if p.Algorithm == sigv4.AlgorithmECDSA {
+		candidates := append([]string{preferred}, g.regions...)
+		if at.region != "" {
+			candidates = []string{at.region}
+		}
 		for _, region := range candidates {
 			if p.CheckRegion(region) == nil {
 				return region, nil
 			}
 		}
-	} else if slices.Contains(candidates, p.Region) {
+	} else if at.region != "" && p.Region == at.region || at.region == "" && (p.Region == preferred || slices.Contains(g.regions, p.Region)) {
 		return p.Region, nil
 	}
 	return "", fault.New(fault.BadSignature, "Credential should be scoped to a valid region. ")
@@ -129,7 +129,8 @@ func (g *Gate) signedRegion(p *sigv4.Presented, at endpoint, preferred string) (
 type identity struct {
 	caller *authorizer.Caller
 	secret string
-	guards []store.Guard // the records behind the credentials themselves
+	key    snapshot.AccessKey // of long-term credentials
+	guards []store.Guard      // the records behind other credentials
 	// defaultRegions: the credentials are good only in regions that all accounts have.
 	defaultRegions bool
 }
@@ -161,13 +162,17 @@ func (g *Gate) longTerm(s *snapshot.Snapshot, p *sigv4.Presented) (identity, err
 	if !ok {
 		return identity{}, unknownKey(nil)
 	}
-	secret, err := g.ring.Open(seal.AccessKeySecret, key.Sealed, []byte(key.ID))
-	if err != nil {
-		return identity{}, fault.Wrap(err, "opening an access key's secret")
+	sealed := sealedSecret{key.ID, key.Revision}
+	secret, ok := g.secrets.get(sealed)
+	if !ok {
+		opened, err := g.ring.Open(seal.AccessKeySecret, key.Sealed, []byte(key.ID))
+		if err != nil {
+			return identity{}, fault.Wrap(err, "opening an access key's secret")
+		}
+		secret = string(opened)
+		g.secrets.put(sealed, secret)
 	}
-	// A key deactivated in the meantime writes nothing any more.
-	guards := []store.Guard{{Key: entity.AccessKeyKey(key.ID), Revision: key.Revision}}
-	return identity{caller: caller, secret: string(secret), guards: guards}, nil
+	return identity{caller: caller, secret: secret, key: key}, nil
 }
 
 // newer returns a snapshot that may know credentials which the current one does not: they, or the entity behind them, may

@@ -15,6 +15,10 @@ import (
 // maxBody is the largest request body accepted, as on AWS's Query services. Rows say where documents may be larger.
 const maxBody = 1 << 20
 
+// exactBody is up to where room for a body is made as long as the request says it is. Of longer ones as much as has come: who
+// announces a megabyte and sends nothing should not hold one.
+const exactBody = 8 << 10
+
 // bulkySlots is how many larger bodies are held at a time, so that they cannot fill the memory. Others wait.
 const bulkySlots = 2
 
@@ -22,7 +26,12 @@ const bulkySlots = 2
 // one of few slots is held; release gives the slot back and is never nil.
 func (g *Gate) readBody(w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
 	release = func() {}
-	body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if n := r.ContentLength; 0 < n && n <= exactBody {
+		body = make([]byte, n)
+		_, err = io.ReadFull(r.Body, body)
+	} else {
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	}
 	if err != nil {
 		return nil, release, unreadable(w, err)
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/directory"
+	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/wire"
@@ -31,9 +32,10 @@ type Call struct {
 	endpoint endpoint
 	event    eventFrame
 	decoded  bool // the parameters were read, so far as they could be
-	// signature is what the caller presented, and proved; credentials are the records behind it.
+	// signature is what the caller presented, and proved; key and credentials are the records behind it.
 	signature   *sigv4.Presented
-	credentials []store.Guard
+	key         snapshot.AccessKey // of long-term credentials; no record otherwise
+	credentials []store.Guard      // of all others
 
 	committed store.Revision // of the write this call made; zero where it made none
 	recorded  bool           // the closed event went into the outbox with the write
@@ -65,6 +67,9 @@ func (c *Call) AtGlobalEndpoint() bool { return c.endpoint.global }
 // Guards are the records that the decisions relied on, and those behind the credentials. It makes a Call a directory.Change.
 func (c *Call) Guards() []store.Guard {
 	guards := slices.Clone(c.credentials)
+	if c.key.AccessKey != nil { // a key deactivated in the meantime writes nothing any more
+		guards = append(guards, store.Guard{Key: entity.AccessKeyKey(c.key.ID), Revision: c.key.Revision})
+	}
 	for i := range c.Decisions {
 		guards = appendGuards(guards, c.Decisions[i].Guards())
 	}

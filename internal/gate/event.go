@@ -3,6 +3,7 @@ package gate
 import (
 	"crypto/tls"
 	"strings"
+	"sync"
 
 	"github.com/ostiary-iam/ostiary/internal/authorizer"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -25,12 +26,25 @@ func (g *Gate) record(c *Call, out wire.Output, f *wire.Failure) {
 	e := c.closeEvent(out, f)
 	owner := c.foreignOwner()
 	if f != nil || owner == "" {
-		g.trail.Record(e.Append(nil))
+		g.keep(e)
 		return
 	}
 	e.SharedID = trail.NewID(g.rand)
-	g.trail.Record(e.Append(nil))
-	g.trail.Record(e.ForOwner(owner, trail.NewID(g.rand)).Append(nil))
+	g.keep(e)
+	g.keep(e.ForOwner(owner, trail.NewID(g.rand)))
+}
+
+// records are buffers for events on their way to the trail, which copies them.
+var records = sync.Pool{New: func() any { return new([]byte) }}
+
+// keep encodes an event and hands it to the trail.
+func (g *Gate) keep(e *trail.Event) {
+	b := records.Get().(*[]byte)
+	*b = e.Append((*b)[:0])
+	g.trail.Record(*b)
+	if cap(*b) <= 16<<10 { // a large one is not worth its place
+		records.Put(b)
+	}
 }
 
 // looksReadOnly says of an operation without a row, by AWS's habit of naming, whether it only reads.

@@ -75,7 +75,8 @@ type View interface {
 	Reach(context.Context, store.Revision) error
 }
 
-// Recorder takes closed events of reads, denials and failures. It must not block for longer than a buffer takes.
+// Recorder takes closed events of reads, denials and failures. It must not block for longer than a buffer takes,
+// and not keep the slice.
 type Recorder interface {
 	Record(event []byte)
 }
@@ -142,6 +143,7 @@ type Gate struct {
 	maxStale   time.Duration
 	skew       time.Duration
 	keys       *sigv4.Cache
+	secrets    generations[sealedSecret, string]
 	tokens     *tokenCache
 	lookups    *rate.Limiter
 	bulky      map[string]int64 // :: operation → largest body, where that is more than maxBody
@@ -153,7 +155,7 @@ func New(c Config) (*Gate, error) {
 	g := &Gate{
 		services: make(map[*wire.API]*Service), snapshots: c.Snapshots, store: c.Store, ring: c.Ring, managed: c.Managed,
 		trail: c.Trail, usage: c.Usage, regions: c.Regions, meter: c.Meter, log: c.Log, failures: c.Failures, access: c.AccessLog, throttle: c.Throttle, now: c.Now, rand: c.Rand, skew: c.Skew, maxStale: c.MaxStale,
-		keys: sigv4.NewCache(keyCacheSize), tokens: newTokenCache(),
+		keys: sigv4.NewCache(keyCacheSize), tokens: new(tokenCache),
 		lookups: rate.NewLimiter(rate.Limit(unknownKeyLookups), unknownKeyLookups),
 		bulky:   make(map[string]int64), bulkySlots: make(chan struct{}, bulkySlots),
 	}
@@ -239,7 +241,7 @@ const attempts = 32
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := g.now()
 	id := trail.NewID(g.rand)
-	w.Header().Set("X-Amzn-RequestId", id)
+	w.Header()["X-Amzn-Requestid"] = []string{id} // in the form that Set would give it
 	c, body, release, err := g.receive(w, r, began, id)
 	defer release()
 	if err != nil {

@@ -83,36 +83,58 @@ func compileSession(name, text string) (*policy.Policy, error) {
 	return p, nil
 }
 
-// tokenCache remembers opened tokens, so that a session's second request neither decrypts nor compiles. It holds two
-// generations: when the younger is full it becomes the older, and the older is forgotten.
+// tokenCache remembers opened tokens, so that a session's second request neither decrypts nor compiles.
 type tokenCache struct {
-	mu           sync.Mutex
-	young, older map[[sha256.Size]byte]*openToken
+	generations[[sha256.Size]byte, *openToken]
 }
 
-const tokenGeneration = 4096
+// sealedSecret is a long-term access key's secret as it stands in one version of its record. What it says when it is opened is
+// remembered for the next request, as that of tokens is.
+type sealedSecret struct {
+	id       string
+	revision store.Revision
+}
 
-func newTokenCache() *tokenCache {
-	return &tokenCache{young: make(map[[sha256.Size]byte]*openToken)}
+// generations is a bounded memory: when the younger generation is full it becomes the older, and the older is forgotten. The zero
+// value is ready.
+type generations[K comparable, V any] struct {
+	mu           sync.Mutex
+	young, older map[K]V
+}
+
+// generation is how many entries make a generation.
+const generation = 4096
+
+func (c *generations[K, V]) get(key K) (V, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	v, ok := c.young[key]
+	if !ok {
+		v, ok = c.older[key]
+	}
+	return v, ok
+}
+
+func (c *generations[K, V]) put(key K, v V) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.young == nil || len(c.young) >= generation {
+		c.young, c.older = make(map[K]V), c.young
+	}
+	c.young[key] = v
 }
 
 // open returns the token's claims. Expiry is the caller's to check.
 func (c *tokenCache) open(ring *seal.Ring, token string) (*openToken, error) {
 	id := sha256.Sum256([]byte(token))
-	c.mu.Lock()
-	t, ok := c.young[id]
-	if !ok {
-		t, ok = c.older[id]
-	}
-	c.mu.Unlock()
-	if ok {
+	if t, ok := c.get(id); ok {
 		return t, nil
 	}
 	claims, err := session.Open(ring, token)
 	if err != nil {
 		return nil, err
 	}
-	t = &openToken{claims: claims, managed: make([]managedPolicy, len(claims.PolicyARNs))}
+	t := &openToken{claims: claims, managed: make([]managedPolicy, len(claims.PolicyARNs))}
 	for i, arn := range claims.PolicyARNs {
 		t.managed[i].arn = arn
 	}
@@ -121,11 +143,6 @@ func (c *tokenCache) open(ring *seal.Ring, token string) (*openToken, error) {
 			return nil, err
 		}
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.young) >= tokenGeneration {
-		c.young, c.older = make(map[[sha256.Size]byte]*openToken), c.young
-	}
-	c.young[id] = t
+	c.put(id, t)
 	return t, nil
 }

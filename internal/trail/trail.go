@@ -32,12 +32,11 @@ import (
 // NewID returns a random (version 4) UUID in the form in which CloudTrail writes event IDs, read from r; nil means
 // crypto/rand. A reader that fails is an impossible state for crypto/rand, and panics.
 func NewID(r io.Reader) string {
-	if r == nil {
-		r = rand.Reader
-	}
 	var b [16]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		panic("trail: no randomness: " + err.Error())
+	if r == nil || r == rand.Reader {
+		_, _ = rand.Read(b[:]) // never fails, and keeps b off the heap
+	} else {
+		b = read16(r)
 	}
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
@@ -49,4 +48,11 @@ func NewID(r io.Reader) string {
 	hex.Encode(text[24:36], b[10:16])
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return string(text[:])
+}
+
+func read16(r io.Reader) (b [16]byte) {
+	if _, err := io.ReadFull(r, b[:]); err != nil {
+		panic("trail: no randomness: " + err.Error())
+	}
+	return b
 }

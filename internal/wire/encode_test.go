@@ -226,11 +226,13 @@ func TestBindings(t *testing.T) {
 	check(sts.API, names(sts.Bind(sts.Service[string](service{}))))
 	check(iam.API, names(iam.Bind(iam.Service[string](struct{ iam.Service[string] }{panics{}}))))
 	check(organizations.API, names(organizations.Bind[string](nil)))
-	check(elasticache.API, names(elasticache.Bind[string](nil)))
+	check(elasticache.API, names(elasticache.Bind(elasticache.Service[string](struct{ elasticache.Service[string] }{cachePanics{}}))))
 }
 
 // panics stands for an implementation that is bound and never called.
 type panics struct{ iam.Service[string] }
+
+type cachePanics struct{ elasticache.Service[string] }
 
 func names[C any](m map[string]wire.Handler[C]) map[string]bool {
 	set := map[string]bool{}

@@ -277,6 +277,10 @@ func CheckHead(r *http.Request) error {
 }
 
 func isForm(contentType string) bool {
+	switch contentType { // as SDKs spell it: the parser makes garbage
+	case "application/x-www-form-urlencoded", "application/x-www-form-urlencoded; charset=utf-8":
+		return true
+	}
 	kind, params, err := mime.ParseMediaType(contentType)
 	if err != nil || kind != "application/x-www-form-urlencoded" {
 		return false
