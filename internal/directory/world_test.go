@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,6 +15,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/integrity"
 	"github.com/ostiary-iam/ostiary/internal/keyenc"
 	"github.com/ostiary-iam/ostiary/internal/seal"
 	"github.com/ostiary-iam/ostiary/internal/store"
@@ -323,37 +323,6 @@ func (w *world) state() *state {
 	return s
 }
 
-// jobsIntact: the jobs that are said to be open are those without an end.
-func (w *world) jobsIntact(s *state) {
-	w.t.Helper()
-	want := make(map[string][]string)
-	for account, r := range s.reports {
-		if r.MadeAt.IsZero() {
-			want[account] = append(want[account], "credentials")
-		}
-	}
-	for id, r := range s.accesses {
-		if r.EndedAt.IsZero() {
-			want[r.Account] = append(want[r.Account], id)
-		}
-	}
-	got := make(map[string][]string)
-	for account, o := range s.open {
-		got[account] = slices.Concat(o.Access, o.Organization)
-		if o.Credentials {
-			got[account] = append(got[account], "credentials")
-		}
-	}
-	for _, m := range []map[string][]string{want, got} {
-		for _, list := range m {
-			slices.Sort(list)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		w.t.Errorf("open jobs (-want +got):\n%s", diff)
-	}
-}
-
 // user, group, role and policy find records by name.
 func (s *state) user(name string) *entity.User {
 	for _, u := range s.users {
@@ -405,207 +374,11 @@ func (w *world) head() store.Revision {
 // records.
 func (w *world) intact() {
 	w.t.Helper()
-	s := w.state()
-	want := make(map[string]string)
-	counts := make(map[string]int)
-	put := func(key []byte, record any) { want[keyenc.Print(key)] = string(entity.Encode(record)) }
-	list := func(kind entity.Kind, account, id, path, name string) {
-		ref := entity.Ref{Account: account, Kind: kind, ID: id}
-		if _, taken := want[keyenc.Print(entity.NameKey(account, kind, name))]; taken {
-			w.t.Errorf("two of kind %s are called %s", kind, name)
-		}
-		put(entity.NameKey(account, kind, name), &entity.NameRef{Ref: ref, Path: path, Name: name})
-		put(entity.UniqueIDKey(id), &ref)
-		counts[keyenc.Print(entity.CountKey(account, kind))]++
-		if s.accounts[account] == nil {
-			w.t.Errorf("%s is in no account", id)
-		}
-	}
-	attachments, boundaries, members := map[string]int{}, map[string]int{}, map[string]int{}
-	grants := func(id, account string, g entity.Grants) {
-		for i, p := range g.Attached {
-			w.refersToPolicy(s, id, account, p)
-			if slices.Contains(g.Attached[:i], p) {
-				w.t.Errorf("%s has %s twice", id, p)
-			}
-			attachments[p]++
-		}
-		if g.Boundary != "" {
-			w.refersToPolicy(s, id, account, g.Boundary)
-			boundaries[g.Boundary]++
-		}
-		if !slices.IsSortedFunc(g.Inline, func(a, b entity.InlinePolicy) int { return strings.Compare(a.Name, b.Name) }) {
-			w.t.Errorf("the inline policies of %s are out of order", id)
-		}
-	}
-	listed := make(map[string]bool)
-	keys := func(owner, account string, ids []string) {
-		for _, id := range ids {
-			if k := s.keys[id]; k == nil || k.User != owner || k.Account != account || listed[id] {
-				w.t.Errorf("%s lists the key %s, which is %+v", owner, id, k)
-			}
-			listed[id] = true
-		}
-	}
-	for id, a := range s.accounts {
-		if a.Alias != "" {
-			put(entity.AliasKey(a.Alias), &entity.Ref{Account: id, Kind: entity.KindAccount, ID: id})
-		}
-		keys(id, id, a.RootKeys)
-	}
-	for id, u := range s.users {
-		list(entity.KindUser, u.Account, id, u.Path, u.Name)
-		grants(id, u.Account, u.Grants)
-		keys(id, u.Account, u.Keys)
-		for i, g := range u.Groups {
-			if group := s.groups[g]; group == nil || group.Account != u.Account || slices.Contains(u.Groups[:i], g) {
-				w.t.Errorf("%s is in group %s, which is %+v", id, g, group)
-			}
-			members[g]++
-		}
-	}
-	for id, g := range s.groups {
-		list(entity.KindGroup, g.Account, id, g.Path, g.Name)
-		grants(id, g.Account, g.Grants)
-		if g.Members != members[id] {
-			w.t.Errorf("group %s counts %d members and has %d", g.Name, g.Members, members[id])
-		}
-	}
-	for id, r := range s.roles {
-		list(entity.KindRole, r.Account, id, r.Path, r.Name)
-		grants(id, r.Account, r.Grants)
-	}
-	for id, p := range s.policies {
-		list(entity.KindPolicy, p.Account, id, p.Path, p.Name)
-		counts[keyenc.Print(entity.CountKey(p.Account, entity.KindPolicyVersion))] += len(p.Versions)
-		if p.DefaultDocument() == "" || p.Versions[len(p.Versions)-1].Number >= p.Next {
-			w.t.Errorf("policy %s: default v%d, next v%d, versions %+v", p.Name, p.Default, p.Next, p.Versions)
-		}
-	}
-	for id, p := range s.policies {
-		if p.Attachments != attachments[id] || p.BoundaryUses != boundaries[id] {
-			w.t.Errorf("policy %s counts %d attachments and %d boundaries, has %d and %d", p.Name, p.Attachments, p.BoundaryUses,
-				attachments[id], boundaries[id])
-		}
-	}
-	w.itemsIntact(s, put, counts)
-	w.jobsIntact(s)
-	w.devicesIntact(s, counts)
-	for id := range s.keys {
-		if !listed[id] {
-			w.t.Errorf("nobody lists the key %s", id)
-		}
-	}
-	for _, id := range s.usage {
-		if s.keys[id] == nil && s.roles[id] == nil {
-			w.t.Errorf("usage of %s, which is gone", id)
-		}
-	}
-	for _, key := range s.used {
-		if s.items[key] == nil {
-			w.t.Errorf("usage of %s, which is gone", key)
-		}
-	}
-	for key, n := range counts {
-		want[key] = string(entity.Encode(&entity.Count{N: n}))
-	}
-	zero := string(entity.Encode(&entity.Count{}))
-	maps.DeleteFunc(s.index, func(_, value string) bool { return value == zero })
-	if !maps.Equal(want, s.index) {
-		w.t.Errorf("the indexes do not agree with the records (-want +got):\n%s", cmp.Diff(want, s.index))
-	}
-}
-
-// itemsIntact checks the items: their entries in the indexes, and that an owner lists what names it as its owner and
-// nothing else.
-func (w *world) itemsIntact(s *state, put func(key []byte, record any), counts map[string]int) {
-	w.t.Helper()
-	listed := make(map[string]string) // printed key of an item → owner
-	list := func(owner, account string, owned entity.Owned) {
-		for kind, ids := range owned {
-			if len(ids) == 0 {
-				w.t.Errorf("%s keeps an empty list of %s", owner, kind)
-			}
-			for _, id := range ids {
-				key := keyenc.Print(entity.ItemKey(account, kind, id))
-				if s.items[key] == nil || listed[key] != "" {
-					w.t.Errorf("%s lists %s, which is %+v and listed by %q", owner, key, s.items[key], listed[key])
-				}
-				listed[key] = owner
-			}
-		}
-	}
-	for id, a := range s.accounts {
-		list(id, id, a.Owned)
-	}
-	for id, u := range s.users {
-		list(id, u.Account, u.Owned)
-	}
-	for id, r := range s.roles {
-		list(id, r.Account, r.Owned)
-	}
-	for key, it := range s.items {
-		p := it.Place()
-		ref := p.NameRef(it.Kind())
-		put(entity.NameKey(p.Account, it.Kind(), p.Name), &ref)
-		if p.Unique {
-			put(entity.UniqueIDKey(p.ID), &ref.Ref)
-		}
-		counts[keyenc.Print(entity.CountKey(p.Account, it.Kind()))]++
-		if s.accounts[p.Account] == nil || listed[key] != p.Owner {
-			w.t.Errorf("%s says it is owned by %q and is listed by %q", key, p.Owner, listed[key])
-		}
-	}
-}
-
-// devicesIntact checks MFA devices: a token of the inventory is in the account and with the owner that it says, virtual ones are
-// counted, and uses of codes are of devices or tokens that are there.
-func (w *world) devicesIntact(s *state, counts map[string]int) {
-	w.t.Helper()
-	serials := make(map[string]bool)
-	for _, it := range s.items {
-		d, ok := it.(*entity.MFADevice)
-		if !ok {
-			continue
-		}
-		serials[d.Serial] = true
-		token := s.tokens[entity.FoldName(d.Serial)]
-		switch d.Type {
-		case entity.VirtualMFA:
-			counts[keyenc.Print(entity.CountKey(d.Account, entity.KindVirtualMFA))]++
-		case entity.HardwareMFA:
-			if token == nil || token.Account != d.Account || token.Owner != d.Owner || d.Owner == "" || !bytes.Equal(token.Sealed, d.Sealed) {
-				w.t.Errorf("the device %+v and the token %+v do not agree", d, token)
-			}
-		case entity.FIDOMFA:
-			if d.Owner == "" || d.FIDO == nil {
-				w.t.Errorf("a FIDO device: %+v", d)
-			}
-		}
-		if (d.Owner == "") != d.EnabledAt.IsZero() {
-			w.t.Errorf("%s is %q's, enabled at %v", d.Serial, d.Owner, d.EnabledAt)
-		}
-	}
-	for folded, token := range s.tokens {
-		if folded != entity.FoldName(token.Serial) || token.Account != "" && !serials[token.Serial] {
-			w.t.Errorf("the token %s is %+v", folded, token)
-		}
-		serials[token.Serial] = true
-	}
-	for serial := range s.oneTime {
-		if !serials[serial] {
-			w.t.Errorf("codes of %s, which is gone, are on record", serial)
-		}
-	}
-}
-
-func (w *world) refersToPolicy(s *state, id, account, policy string) {
-	w.t.Helper()
-	if strings.HasPrefix(policy, entity.AWSManagedPrefix) {
-		return
-	}
-	if p := s.policies[policy]; p == nil || p.Account != account {
-		w.t.Errorf("%s refers to policy %s, which is %+v", id, policy, p)
+	if err := w.store.View(context.Background(), func(r store.Reader) error {
+		_, err := integrity.Check(r, func(p integrity.Problem) { w.t.Errorf("%s: %s", p.Key, p.Text) })
+		return err
+	}); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

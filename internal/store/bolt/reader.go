@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"iter"
+	"runtime/debug"
 
 	bbolt "go.etcd.io/bbolt"
 
@@ -31,12 +32,28 @@ func (r *reader) Get(key []byte) (store.Entry, bool, error) {
 	if len(key) == 0 {
 		return store.Entry{}, false, store.ErrEmptyKey
 	}
-	stored := r.records.Get(key)
-	if stored == nil {
-		return store.Entry{}, false, nil
-	}
-	e, err := entry(key, stored)
-	return e, err == nil, err
+	var e store.Entry
+	found := false
+	err := damageOf(func() (err error) {
+		stored := r.records.Get(key)
+		if found = stored != nil; found {
+			e, err = entry(key, stored)
+		}
+		return err
+	})
+	return e, found && err == nil, err
+}
+
+// damageOf runs a step of bbolt's, which answers pages that make no sense with a panic and, where they point outside of the file,
+// with a fault of memory. Both become errors here. A step must not call back to a caller of the store.
+func damageOf(step func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: the store is damaged: stop, run `ostiary doctor`, and restore a backup: %v", store.ErrUnavailable, p)
+		}
+	}()
+	return step()
 }
 
 func (r *reader) Range(prefix []byte) iter.Seq2[store.Entry, error] {
@@ -46,9 +63,26 @@ func (r *reader) Range(prefix []byte) iter.Seq2[store.Entry, error] {
 			return
 		}
 		c := r.records.Cursor()
-		for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
-			e, err := entry(k, v)
-			if !yield(e, err) || err != nil {
+		for first := true; ; first = false {
+			var e store.Entry
+			more := false
+			err := damageOf(func() (err error) {
+				var k, v []byte
+				if first {
+					k, v = c.Seek(prefix)
+				} else {
+					k, v = c.Next()
+				}
+				if more = k != nil && bytes.HasPrefix(k, prefix); more {
+					e, err = entry(k, v)
+				}
+				return err
+			})
+			if err != nil {
+				yield(store.Entry{}, err)
+				return
+			}
+			if !more || !yield(e, nil) {
 				return
 			}
 			if r.ended {
