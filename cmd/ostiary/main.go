@@ -2,6 +2,7 @@
 //
 //	ostiary serve [flags]            the server; see ostiary serve -h
 //	ostiary backup, restore          a store in a file, and back; of a running server or without one
+//	ostiary doctor                   what is wrong with an installation, and what to do about it
 //	ostiary keys list|rotate|master  the keys that secrets are sealed under
 //	ostiary credentials assume-role  credentials of a role for the credential_process setting of SDKs
 //	ostiary imds [flags]             credentials of a role for programs on this machine, as on EC2 and ECS
@@ -55,6 +56,7 @@ var commands = []command{
 	{"serve", "run the server", serveUsage, serve},
 	{"backup", "write all records of a store into a file", backupUsage, runBackup},
 	{"restore", "bring a store back from a backup", restoreUsage, runRestore},
+	{"doctor", "look for what is wrong with an installation", doctorUsage, runDoctor},
 	{"keys list", "list the keys that secrets are sealed under", keysListUsage, keysList},
 	{"keys rotate", "add a key while the server runs", keysRotateUsage, keysRotate},
 	{"keys master", "replace the master key", keysMasterUsage, keysMaster},

@@ -34,6 +34,7 @@ type Answer struct {
 	Header http.Header
 	Length int64     // -1 where it is not known
 	At     time.Time // the server's clock, whole seconds; zero where it did not say
+	Ends   time.Time // when the server's certificate ends; zero without TLS
 }
 
 func (c *Client) client() *http.Client {
@@ -61,6 +62,9 @@ func (c *Client) Open(ctx context.Context, method, path string) (io.ReadCloser, 
 		return nil, Answer{}, fmt.Errorf("asking the operator API: %w", err)
 	}
 	a := Answer{Header: resp.Header, Length: resp.ContentLength}
+	if resp.TLS != nil && len(resp.TLS.PeerCertificates) > 0 {
+		a.Ends = resp.TLS.PeerCertificates[0].NotAfter
+	}
 	a.At, _ = http.ParseTime(resp.Header.Get("Date")) // zero is the answer where there is none
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, a, nil
@@ -97,4 +101,22 @@ func (c *Client) Call(ctx context.Context, method, path string, out any) (Answer
 		return a, fmt.Errorf("reading the operator API's answer: %w", err)
 	}
 	return a, nil
+}
+
+// DateOf asks any HTTP server what time it is there.
+func DateOf(ctx context.Context, url string) (time.Time, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodHead, url, nil)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("asking for the time: %w", err)
+	}
+	resp, err := (&http.Client{Timeout: 10 * time.Second}).Do(r)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("asking for the time: %w", err)
+	}
+	defer resp.Body.Close()
+	at, err := http.ParseTime(resp.Header.Get("Date"))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%s did not say what time it is: %w", url, err)
+	}
+	return at, nil
 }

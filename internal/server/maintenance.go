@@ -16,6 +16,8 @@ type Maintenance interface {
 	Keys(ctx context.Context) ([]RingKey, error)
 	// RotateKeys adds a key to the ring.
 	RotateKeys(ctx context.Context) ([]RingKey, error)
+	// Examine looks for what is wrong; what it returns is package doctor's report.
+	Examine(ctx context.Context) (report any, err error)
 }
 
 // BackupFile is a backup that waits to be read.
@@ -68,6 +70,16 @@ func (s *Server) backup(w http.ResponseWriter, r *http.Request) {
 			return // its end, or a client that went away
 		}
 	}
+}
+
+func (s *Server) examine(w http.ResponseWriter, r *http.Request) {
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // a large store takes its time
+	report, err := s.cfg.Operator.Maintenance.Examine(r.Context())
+	if err != nil {
+		s.fail(w, r, err)
+		return
+	}
+	answer(w, report)
 }
 
 func (s *Server) listKeys(w http.ResponseWriter, r *http.Request) {

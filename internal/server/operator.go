@@ -73,6 +73,7 @@ const (
 //	DELETE /_ostiary/v1/mfa-tokens?serialNumber=SERIAL   answer: {"SerialNumber"}
 //	POST /_ostiary/v1/backup     answer: a backup, as package backup draws it, with its revision, number of records and sum in headers
 //	GET  /_ostiary/v1/keys       answer: {"Keys": [RingKey…]}, oldest first; see [RingKey]
+//	GET  /_ostiary/v1/doctor     answer: {"Findings": [{"Check", "Level", "Text", "Do"}…]}
 //	POST /_ostiary/v1/keys       adds a key to the ring; answer: as of GET
 type Operator struct {
 	// TokenHash returns the SHA-256 of the token; ok is false where there is none, and then nothing is allowed.
@@ -181,6 +182,7 @@ func (s *Server) operator() http.Handler {
 	}
 	if op.Maintenance != nil {
 		mux.HandleFunc("POST "+operatorPrefix+"backup", s.backup)
+		mux.HandleFunc("GET "+operatorPrefix+"doctor", s.examine)
 		mux.HandleFunc("GET "+operatorPrefix+"keys", s.listKeys)
 		mux.HandleFunc("POST "+operatorPrefix+"keys", s.rotateKeys)
 	}
