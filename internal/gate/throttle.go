@@ -19,7 +19,7 @@ func (g *Gate) stranger(r *http.Request, err error) error {
 		return err
 	}
 	g.meter.Throttled("address", "unauthenticated")
-	return &fault.Error{Kind: fault.Throttled, Message: sayThrottled, Cause: err}
+	return fault.New(fault.Throttled, sayThrottled) // not with err in it: that may have a code of its own
 }
 
 // budget takes a call from the budget of its caller's account, one of reads or one of writes. It is asked when the caller is known, so
