@@ -52,7 +52,7 @@ func (r *reloads) reload() {
 		r.logger.Error("the new log level is refused", "error", err) // config.Load has checked it
 		level = r.level.Level()
 	}
-	r.level.Set(level)
+	r.level.Set(min(level, r.level.Level())) // what is said here shows at the old level or at the new one
 	problem := r.node.Reload(settings(next))
 	// What needs a restart is said again until the restart.
 	use := *r.inUse
@@ -60,6 +60,7 @@ func (r *reloads) reload() {
 	use.RateReads, use.RateWrites, use.RateUnauthenticated = next.RateReads, next.RateWrites, next.RateUnauthenticated
 	r.inUse = &use
 	r.logger.Info("reloaded", "changed", now, "certificate", problem == nil)
+	r.level.Set(level)
 }
 
 // settings are what a running node can change.

@@ -52,7 +52,11 @@ func jsonText(s string) []byte {
 // violent end.
 func TestSecrets(t *testing.T) {
 	dir := t.TempDir()
-	p := serve(t, dir, "--log-level", "debug")
+	config := filepath.Join(t.TempDir(), "ostiary.toml")
+	if err := os.WriteFile(config, []byte("access_log = true\nrate_unauthenticated = 6\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := serve(t, dir, "--log-level", "debug", "--config", config)
 	ctx := t.Context()
 	root := p.first(t)
 	token := p.token(t)
@@ -85,6 +89,15 @@ func TestSecrets(t *testing.T) {
 	}
 	plantKeys(t, root, secrets)
 	p.operator(t, "GET", "events", token+"x", "")
+	for range 2000 { // until the answer, and its line, is another one
+		_, err := p.as(root.id, root.secret+"x", "").sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.RetryMaxAttempts = 1 })
+		if code(err) == "Throttling" {
+			break
+		}
+	}
+	if out := p.output.String(); !strings.Contains(out, "msg=request ") || !strings.Contains(out, "outcome=Throttling") {
+		t.Error("there are no lines of requests, in which secrets could be")
+	}
 	if len(secrets) != 13 {
 		t.Fatalf("%d secrets are planted", len(secrets))
 	}
