@@ -346,6 +346,50 @@ func TestFreshness(t *testing.T) {
 	})
 }
 
+// backlog turns what a store says into what one elsewhere says that was cut off for a while: changes come, and proofs do not, or are old.
+type backlog struct {
+	store.Store
+	change func(*store.Batch)
+}
+
+func (s backlog) Watch(ctx context.Context, prefix []byte, after store.Revision) iter.Seq2[store.Batch, error] {
+	return func(yield func(store.Batch, error) bool) {
+		for b, err := range s.Store.Watch(ctx, prefix, after) {
+			s.change(&b)
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// Changes from elsewhere are shown and prove nothing; a proof counts from when it was made.
+func TestFreshnessOfBacklog(t *testing.T) {
+	for name, old := range map[string]func(*store.Batch){
+		"changes without proof": func(b *store.Batch) { b.Unproven = true },
+		"old proofs":            func(b *store.Batch) { b.Proven = time.Now().Add(-time.Hour) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := backlog{openStore(t, mem.Config{}), old}
+				f := follow(t, s)
+				wait(t, f, 0)
+				var rev store.Revision
+				for i := range 10 {
+					time.Sleep(time.Minute)
+					rev = put(t, s, rec(anAccount()))
+					if s := wait(t, f, rev); s.Revision() != rev {
+						t.Errorf("change %d is not shown", i)
+					}
+				}
+				if age := f.Freshness(); age < 10*time.Minute {
+					t.Errorf("fresh by %v after ten minutes without a proof", age)
+				}
+			})
+		})
+	}
+}
+
 // Everything that waits is published at once.
 func TestCoalescing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -103,6 +103,12 @@ type Store interface {
 type Batch struct {
 	Revision Revision
 	Changes  []Change // in key order, one per key
+
+	// Proven is when the store is known to have had nothing newer than Revision, with a monotonic reading. Zero is just now: the store is
+	// in this process. Where Unproven is set nothing is known of that: what a store elsewhere sends may have been on its way
+	// for long. Notices are never unproven.
+	Proven   time.Time
+	Unproven bool
 }
 
 // Change is one key's new state.

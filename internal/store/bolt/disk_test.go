@@ -115,7 +115,7 @@ func (d *disked) end() {
 	_ = d.cmd.Wait() // kills are no failures
 }
 
-// fastDir is a directory on a disk that needs no time, where there is one: it holds the images of power failures.
+// fastDir is a directory on a disk that needs no time, where there is one. What fails here fails by the test's own doing.
 func fastDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "ostiary-")
@@ -226,7 +226,7 @@ func TestDiskFails(t *testing.T) {
 // file grow.
 func stepsOfCommit(t *testing.T, size int, grows bool) (before int, steps []diskfault.Record) {
 	t.Helper()
-	d := startDisked(t, filepath.Join(t.TempDir(), "store"))
+	d := startDisked(t, filepath.Join(fastDir(t), "store"))
 	defer d.end()
 	for ; before < 50; before++ {
 		start, truncated, syncs := len(d.Records()), false, 0
@@ -257,7 +257,7 @@ func stepsOfCommit(t *testing.T, size int, grows bool) (before int, steps []disk
 // number of power failures that were tried.
 func failOnce(t *testing.T, before, size, n int, fault diskfault.Verdict, everyMoment bool, what string) (answer string, images int) {
 	t.Helper()
-	d := startDisked(t, filepath.Join(t.TempDir(), "store"))
+	d := startDisked(t, filepath.Join(fastDir(t), "store"))
 	for i := range before {
 		d.ask("put before-%d %d", i, size)
 	}
@@ -320,7 +320,7 @@ func failOnce(t *testing.T, before, size, n int, fault diskfault.Verdict, everyM
 // TestPowerFails lets many write at once, and then has the power fail at every moment of that: after each write and each sync, with
 // nothing of what was not synced on the disk, and with any part of it. Every Update that had been acknowledged by then is there.
 func TestPowerFails(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "store")
+	path := filepath.Join(fastDir(t), "store")
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), crashFile+"="+path)
 	out, err := cmd.StdoutPipe()
@@ -383,7 +383,7 @@ func TestPowerFails(t *testing.T) {
 
 // TestSlowDisk: a disk that takes its time makes Updates slow and loses none; views of what is durable do not wait for it.
 func TestSlowDisk(t *testing.T) {
-	d := startDisked(t, filepath.Join(t.TempDir(), "store"))
+	d := startDisked(t, filepath.Join(fastDir(t), "store"))
 	syncing := make(chan struct{}, 100)
 	d.SetRule(func(o diskfault.Op) diskfault.Verdict {
 		if o.Kind != diskfault.Sync {

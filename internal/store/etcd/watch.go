@@ -207,7 +207,7 @@ func (w *watcher) step() (more bool, err error) {
 	now := w.s.cfg.Now()
 	if w.due(last, now) {
 		w.told, w.since, w.begun = w.at, last.at, true
-		return w.yield(store.Batch{Revision: w.at}, nil), nil
+		return w.yield(store.Batch{Revision: w.at, Proven: last.at}, nil), nil
 	}
 	w.plan(highest, now)
 	timer := time.NewTimer(w.wait(now))
@@ -308,7 +308,7 @@ func (w *watcher) take(resp *clientv3.WatchResponse) (more bool, err error) {
 
 // batch makes a batch of the events of one revision.
 func (s *Store) batch(events []*clientv3.Event) store.Batch {
-	b := store.Batch{Revision: store.Revision(events[0].Kv.ModRevision), Changes: make([]store.Change, 0, len(events))}
+	b := store.Batch{Revision: store.Revision(events[0].Kv.ModRevision), Changes: make([]store.Change, 0, len(events)), Unproven: true}
 	for _, e := range events {
 		c := store.Change{Key: s.trim(e.Kv.Key), Value: e.Kv.Value}
 		if e.Type == mvccpb.Event_DELETE {

@@ -122,9 +122,9 @@ func (f *Follower[T, V]) Err() error {
 	return f.err
 }
 
-// Freshness is how long ago the view was last known to be current, in monotonic time: when a load began, or when the
-// watch brought changes or a progress notice. Silence is no proof of anything; a healthy watch speaks up every
-// [store.ProgressInterval]. Before the first load it is how long the follower has existed.
+// Freshness is how long ago the view was last known to be current, in monotonic time: when a load began, or when the store proved it
+// for what the watch brought (see [store.Batch]). Silence is no proof of anything, and nor are changes that a store elsewhere has
+// sent some time ago; a healthy watch brings a proof every [store.ProgressInterval]. Before the first load it is how long the follower has existed.
 func (f *Follower[T, V]) Freshness() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -261,11 +261,14 @@ func (f *Follower[T, V]) count(do func(*Stats)) {
 	do(&f.stats)
 }
 
-// publish makes view current. It was known to be so at the time at.
+// publish makes view current. It was known to be so at the time at, which is zero where nothing is known of that.
 func (f *Follower[T, V]) publish(view *T, at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.err, f.fresh = nil, at
+	f.err = nil
+	if at.After(f.fresh) {
+		f.fresh = at
+	}
 	reached := V(view).Revision()
 	if f.loaded && f.revision() == reached {
 		return // a progress notice without news
@@ -321,11 +324,19 @@ func (f *Follower[T, V]) follow(ctx context.Context) (moved bool, err error) {
 // round applies a batch and all that already wait behind it, and publishes once.
 func (f *Follower[T, V]) round(batch store.Batch, news <-chan store.Batch) error {
 	round := f.config.Begin(f.Current())
-	at := f.config.Now()
+	began := f.config.Now()
+	var at time.Time // the latest proof
 	batches := 0
 	for n := 1; ; n++ {
 		if err := round.Apply(batch); err != nil {
 			return fmt.Errorf("%w: %w", errRecord, err)
+		}
+		switch {
+		case batch.Unproven:
+		case batch.Proven.IsZero():
+			at = began
+		case batch.Proven.After(at):
+			at = batch.Proven
 		}
 		if len(batch.Changes) > 0 {
 			batches++
