@@ -58,12 +58,12 @@ func (c *cloud) get(t testing.TB, path string) (status int) {
 // created counts the events of each user's creation; none may be in the trail twice.
 func (p *process) created(t testing.TB, token string) map[string]int {
 	t.Helper()
-	ids, made := make(map[string]bool), make(map[string]int)
+	ids, made := make(map[string]event), make(map[string]int)
 	for _, e := range p.events(t, token) {
-		if ids[e.EventID] {
-			t.Errorf("event %s is in the trail twice", e.EventID)
+		if first, ok := ids[e.EventID]; ok {
+			t.Errorf("event %s is in the trail twice: as %s %q, and as %s %q", e.EventID, first.EventName, first.ErrorCode, e.EventName, e.ErrorCode)
 		}
-		ids[e.EventID] = true
+		ids[e.EventID] = e
 		if e.EventName == "CreateUser" && e.ErrorCode == "" {
 			name, _ := e.RequestParameters["userName"].(string)
 			made[name]++
@@ -142,7 +142,7 @@ func TestFailingDisk(t *testing.T) {
 		if inTrail(o.Path) {
 			file, chance = "trail", 3
 		}
-		if random.IntN(chance) != 0 {
+		if random.IntN(chance) != 0 || o.Kind == diskfault.Truncate && inTrail(o.Path) { // after which lines may be there twice, as the trail's documentation says
 			return diskfault.Verdict{}
 		}
 		failed[o.Kind.String()+" of the "+file]++

@@ -2,6 +2,7 @@ package gate_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
+	"github.com/ostiary-iam/ostiary/internal/store"
 )
 
 // TestTablesAreTotal: every kind of error has a code in every protocol, and none that is not one.
@@ -186,5 +188,20 @@ func TestStoreIsDown(t *testing.T) {
 	}
 	if !strings.Contains(w.log.String(), "sda1") {
 		t.Error("the operator is not told the cause")
+	}
+}
+
+// TestUnknownOutcome: a change of which nobody knows whether it was committed fails with an error that clients try again after. It may have
+// been, with its event; that the call failed is another event, so that neither takes the other's place where events are told apart by ID.
+func TestUnknownOutcome(t *testing.T) {
+	w := newWorld(t)
+	down := fmt.Errorf("committing: %w", store.ErrUnknownOutcome)
+	w.store.late.Store(true)
+	w.store.down.Store(&down)
+	a := w.iam(w.root, "CreateUser", "UserName", "ann")
+	w.refused(a, 503, "ServiceUnavailable", "The request has failed due to a temporary failure of the server.")
+	events := w.events(a.requestID)
+	if len(events) != 2 || events[0].ErrorCode != "" || events[1].ErrorCode != "ServiceUnavailable" || events[0].ID == events[1].ID {
+		t.Errorf("the events are %+v", events)
 	}
 }

@@ -16,6 +16,7 @@ package gate
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -451,10 +452,14 @@ func (g *Gate) finish(ctx context.Context, c *Call, out wire.Output, err error) 
 }
 
 // closed records the failed call and returns err. A call that failed after its write has its event already, and one of
-// nobody known has none.
+// nobody known has none. Where nobody knows whether the write was committed, and with it an event that says so, the failure gets an
+// event of its own: one ID must not say two things.
 func (g *Gate) closed(c *Call, err error) error {
 	if c.recorded || c.Caller == nil {
 		return err
+	}
+	if errors.Is(err, store.ErrUnknownOutcome) {
+		c.event.id = trail.NewID(g.rand)
 	}
 	f := failure(err, c.Request.API.Protocol, c.service)
 	g.record(c, nil, &f)

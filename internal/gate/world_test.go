@@ -71,8 +71,9 @@ type watched struct {
 	before atomic.Pointer[func()]
 	// hold, while it is not nil, keeps changes from watchers until it is closed.
 	hold atomic.Pointer[chan struct{}]
-	// down, while it is not nil, is how every Update ends.
+	// down, while it is not nil, is how every Update ends, before it has begun or, where late is set, after it was committed.
 	down atomic.Pointer[error]
+	late atomic.Bool
 }
 
 func (s *watched) View(ctx context.Context, fn func(store.Reader) error) error {
@@ -90,10 +91,15 @@ func (s *watched) Update(ctx context.Context, fn func(store.Txn) error) (store.R
 	if hook := s.before.Swap(nil); hook != nil {
 		(*hook)()
 	}
-	if err := s.down.Load(); err != nil {
-		return 0, *err
+	down := s.down.Load()
+	if down != nil && !s.late.Load() {
+		return 0, *down
 	}
-	return s.Store.Update(ctx, fn)
+	r, err := s.Store.Update(ctx, fn)
+	if err == nil && down != nil {
+		return 0, *down
+	}
+	return r, err
 }
 
 func (s *watched) Watch(ctx context.Context, prefix []byte, after store.Revision) iter.Seq2[store.Batch, error] {
