@@ -10,6 +10,7 @@ import (
 	"maps"
 	"net"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/config"
 	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/outbound"
+	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/telemetry"
 )
@@ -63,9 +65,18 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 			return err
 		}
 	}
+	where, err := config.ParseStore(cfg.Store)
+	if err != nil {
+		return err
+	}
+	master, err := masterFromEnvironment(cfg)
+	if err != nil {
+		return usageError{err}
+	}
 	n, err := node.Open(ctx, node.Config{
 		Outbound: out, SAMLEndpoints: cfg.SAMLEndpoints, SignInDestinations: cfg.SignInDestinations,
-		Dir: cfg.DataDir, Store: cfg.Store, Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
+		Dir: cfg.DataDir, Store: where.Engine, Etcd: etcdOf(cfg, where), Region: cfg.Region, MasterKeyFile: cfg.MasterKeyFile,
+		MasterKey: master, NewOperatorToken: cfg.NewOperatorToken,
 		MaxStale:  time.Duration(cfg.MaxStale),
 		IssuerURL: cfg.IssuerURL, IssuerKeyRotation: time.Duration(cfg.IssuerKeyRotation),
 		TrailFileBytes: int64(cfg.TrailFileMiB) << 20, TrailTotalBytes: int64(cfg.TrailTotalMiB) << 20,
@@ -95,6 +106,39 @@ func serve(ctx context.Context, args []string, std stdio) (err error) {
 		lg.Info("stopped")
 	}
 	return err
+}
+
+// masterVariable is where a node finds its master key that is given it without a file.
+const masterVariable = "OSTIARY_MASTER_KEY"
+
+// masterFromEnvironment takes the master key out of the environment, so that no other program inherits it.
+func masterFromEnvironment(cfg *config.Config) (secret.Text, error) {
+	text, ok := os.LookupEnv(masterVariable)
+	if !ok {
+		return secret.Text{}, nil
+	}
+	if err := os.Unsetenv(masterVariable); err != nil {
+		return secret.Text{}, err
+	}
+	switch {
+	case text == "":
+		return secret.Text{}, fmt.Errorf("%s is set and empty", masterVariable)
+	case cfg.MasterKeyFile != "":
+		return secret.Text{}, fmt.Errorf("give --master-key-file or %s, not both", masterVariable)
+	}
+	return secret.New(text), nil
+}
+
+// etcdOf says how to reach etcd, as the configuration does.
+func etcdOf(cfg *config.Config, where config.Store) node.Etcd {
+	e := node.Etcd{
+		Endpoints: where.Endpoints, Prefix: where.Prefix, TLS: cfg.EtcdTLS(), CA: cfg.EtcdCA, Cert: cfg.EtcdCert, Key: cfg.EtcdKey,
+		User: cfg.EtcdUser, PasswordFile: cfg.EtcdPasswordFile, Timeout: time.Duration(cfg.EtcdTimeout), CompactEvery: time.Duration(cfg.EtcdCompact),
+	}
+	if e.CompactEvery == 0 {
+		e.CompactEvery = -1 // etcd's own settings
+	}
+	return e
 }
 
 // greet says where the server is, what the first start made, and what is enforced and what is not.

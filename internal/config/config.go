@@ -31,9 +31,28 @@ type Config struct {
 	// DataDir is the directory of everything this node keeps: the store, keys, credentials, the trail. Default
 	// "ostiary-data" in the current directory.
 	DataDir string `toml:"data_dir"`
-	// Store is where records live: bolt (a file in DataDir), mem (gone when the process ends) or etcd://host:port,… .
-	// Default bolt.
+	// Store is where records live: bolt (a file in DataDir), mem (gone when the process ends) or
+	// etcd://host:port,…/prefix (a cluster that any number of nodes share; the prefix is "ostiary" where there is none). Default
+	// bolt.
 	Store string `toml:"store"`
+	// EtcdCA is a PEM file of the authorities that etcd's certificates come from; empty means the system's. Where it or
+	// EtcdCert is given, or an endpoint is not a loopback address, etcd is talked to over TLS.
+	EtcdCA string `toml:"etcd_ca"`
+	// EtcdCert and EtcdKey are the PEM files of this node's certificate for etcd and its key. They are read again for
+	// every connection. Both or neither.
+	EtcdCert string `toml:"etcd_cert"`
+	EtcdKey  string `toml:"etcd_key"`
+	// EtcdUser logs in to etcd with the password in EtcdPasswordFile, of mode 0600. Both or neither.
+	EtcdUser         string `toml:"etcd_user"`
+	EtcdPasswordFile string `toml:"etcd_password_file"`
+	// EtcdInsecure allows endpoints that are not loopback addresses without TLS.
+	EtcdInsecure bool `toml:"etcd_insecure"`
+	// EtcdTimeout bounds one read or commit. Default "5s". File only.
+	EtcdTimeout Duration `toml:"etcd_timeout"`
+	// EtcdCompact is how often history is given up, by one of the nodes; "0s" leaves it to etcd's own settings. Default "5m". File only.
+	EtcdCompact Duration `toml:"etcd_compact"`
+	// NewOperatorToken replaces the operator's token at this start.
+	NewOperatorToken bool `toml:"-"`
 	// Region is the region that answers name when the request names none. Default us-east-1.
 	Region string `toml:"region"`
 	// Dev opens the operator API without its token. Refused on any but a loopback address.
@@ -154,6 +173,7 @@ func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:4566", DataDir: "ostiary-data", Store: "bolt", Region: "us-east-1",
 		LogFormat: "text", LogLevel: "info", TrailFileMiB: 16, TrailTotalMiB: 512,
+		EtcdTimeout: Duration(5 * time.Second), EtcdCompact: Duration(5 * time.Minute),
 		MaxStale: Duration(5 * time.Minute), DrainTimeout: Duration(10 * time.Second), OutboundTimeout: Duration(5 * time.Second),
 		RateReads: 100_000, RateWrites: 20_000, RateUnauthenticated: 1000, MaxConnections: 10_000,
 		HeaderTimeout: Duration(10 * time.Second), BodyTimeout: Duration(30 * time.Second), WriteTimeout: Duration(time.Minute),
@@ -166,7 +186,14 @@ func Default() Config {
 func (c *Config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.Listen, "listen", c.Listen, "`address` to listen on")
 	fs.StringVar(&c.DataDir, "data-dir", c.DataDir, "`directory` for the store, keys, credentials and the trail")
-	fs.StringVar(&c.Store, "store", c.Store, "where records live: bolt, mem or etcd://host:port,…")
+	fs.StringVar(&c.Store, "store", c.Store, "where records live: bolt, mem or etcd://host:port,…/prefix")
+	fs.StringVar(&c.EtcdCA, "etcd-ca", c.EtcdCA, "PEM `file` of the authorities that etcd's certificates come from")
+	fs.StringVar(&c.EtcdCert, "etcd-cert", c.EtcdCert, "PEM `file` with this node's certificate for etcd")
+	fs.StringVar(&c.EtcdKey, "etcd-key", c.EtcdKey, "PEM `file` with that certificate's key")
+	fs.StringVar(&c.EtcdUser, "etcd-user", c.EtcdUser, "`name` to log in to etcd with")
+	fs.StringVar(&c.EtcdPasswordFile, "etcd-password-file", c.EtcdPasswordFile, "`file` with that user's password")
+	fs.BoolVar(&c.EtcdInsecure, "etcd-insecure", c.EtcdInsecure, "allow plain text to etcd on addresses that are not loopback")
+	fs.BoolVar(&c.NewOperatorToken, "new-operator-token", c.NewOperatorToken, "replace the operator's token at this start")
 	fs.StringVar(&c.Region, "region", c.Region, "default `region`")
 	fs.BoolVar(&c.Dev, "dev", c.Dev, "open the operator API without a token (loopback only)")
 	fs.BoolVar(&c.InsecureHTTP, "insecure-http", c.InsecureHTTP, "allow plain HTTP on an address that is not loopback")
@@ -310,8 +337,8 @@ func (c *Config) Check() error {
 	}
 	if s, err := ParseStore(c.Store); err != nil {
 		complain("--store: %w", err)
-	} else if s.Engine == "etcd" {
-		complain("--store %s: the cluster engine is not part of this version yet; use bolt or mem", c.Store)
+	} else {
+		c.checkEtcd(s, complain)
 	}
 	if !regionForm.MatchString(c.Region) {
 		complain("--region %q is not the name of a region, such as us-east-1", c.Region)
@@ -382,29 +409,4 @@ func Loopback(listen string) (bool, error) {
 	}
 	addr, err := netip.ParseAddr(host)
 	return err == nil && addr.IsLoopback(), nil
-}
-
-// Store says which engine keeps the records.
-type Store struct {
-	Engine    string   // bolt, mem or etcd
-	Endpoints []string // host:port; etcd only
-}
-
-// ParseStore reads the value of --store.
-func ParseStore(text string) (Store, error) {
-	switch text {
-	case "bolt", "mem":
-		return Store{Engine: text}, nil
-	}
-	list, ok := strings.CutPrefix(text, "etcd://")
-	if !ok {
-		return Store{}, fmt.Errorf("%q: want bolt, mem or etcd://host:port,…", text)
-	}
-	s := Store{Engine: "etcd", Endpoints: strings.Split(list, ",")}
-	for _, e := range s.Endpoints {
-		if host, port, err := net.SplitHostPort(e); err != nil || host == "" || port == "" {
-			return Store{}, fmt.Errorf("%q in %q is not host:port", e, text)
-		}
-	}
-	return s, nil
 }

@@ -44,7 +44,15 @@ func TestEveryKey(t *testing.T) {
 	c, err := config.Load([]string{"--config", file(t, `
 		listen = "192.0.2.1:443"
 		data_dir = "/var/lib/ostiary"
-		store = "mem"
+		store = "etcd://192.0.2.2:2379/x"
+		etcd_ca = "eca"
+		etcd_cert = "ec"
+		etcd_key = "ek"
+		etcd_user = "u"
+		etcd_password_file = "p"
+		etcd_insecure = true
+		etcd_timeout = "1s"
+		etcd_compact = "0s"
 		region = "eu-central-1"
 		dev = false
 		insecure_http = true
@@ -81,7 +89,8 @@ func TestEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Listen: "192.0.2.1:443", DataDir: "/var/lib/ostiary", Store: "mem", Region: "eu-central-1", InsecureHTTP: true,
+		Listen: "192.0.2.1:443", DataDir: "/var/lib/ostiary", Store: "etcd://192.0.2.2:2379/x", Region: "eu-central-1", InsecureHTTP: true,
+		EtcdCA: "eca", EtcdCert: "ec", EtcdKey: "ek", EtcdUser: "u", EtcdPasswordFile: "p", EtcdInsecure: true, EtcdTimeout: config.Duration(time.Second),
 		TLSCertFile: "c.pem", TLSKeyFile: "k.pem", MasterKeyFile: "m", LogFormat: "json", LogLevel: "debug",
 		TrailFileMiB: 1, TrailTotalMiB: 4, MaxStale: config.Duration(90 * time.Second), DrainTimeout: config.Duration(3 * time.Second),
 		OutboundAllow:  []config.Prefix{{netip.MustParsePrefix("10.0.0.0/8")}, {netip.MustParsePrefix("fd00::1/128")}},
@@ -164,7 +173,10 @@ func TestRefused(t *testing.T) {
 
 		{name: "no data directory", args: []string{"--data-dir", ""}, want: "--data-dir is empty"},
 		{name: "unknown store", args: []string{"--store", "sqlite"}, want: "want bolt, mem or etcd://"},
-		{name: "cluster", args: []string{"--store", "etcd://a:2379"}, want: "cluster engine is not part of this version yet"},
+		{name: "half a certificate for etcd", args: []string{"--store", "etcd://a:2379", "--etcd-cert", "x"}, want: "--etcd-cert and --etcd-key go together"},
+		{name: "half a user of etcd", args: []string{"--store", "etcd://a:2379", "--etcd-user", "x"}, want: "--etcd-user and --etcd-password-file go together"},
+		{name: "keys of etcd without etcd", args: []string{"--etcd-ca", "x"}, want: "--store bolt does not"},
+		{name: "a password in the clear", args: []string{"--store", "etcd://a:2379", "--etcd-user", "x", "--etcd-password-file", "y", "--etcd-insecure"}, want: "in the clear"},
 		{name: "no region", args: []string{"--region", ""}, want: "not the name of a region"},
 		{name: "not a region", args: []string{"--region", "us-east-1/x"}, want: "not the name of a region"},
 		{name: "open to all", args: []string{"--listen", ":4566"}, want: "not a loopback address"},
@@ -233,13 +245,34 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestEtcdTLS: nothing goes to other machines in the clear without being asked for.
+func TestEtcdTLS(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		tls  bool
+	}{
+		{[]string{"--store", "etcd://127.0.0.1:2379,localhost:2380"}, false},
+		{[]string{"--store", "etcd://127.0.0.1:2379", "--etcd-ca", "x"}, true},
+		{[]string{"--store", "etcd://127.0.0.1:2379,192.0.2.1:2379"}, true},
+		{[]string{"--store", "etcd://etcd.example.com:2379"}, true},
+		{[]string{"--store", "etcd://192.0.2.1:2379", "--etcd-insecure"}, false},
+		{[]string{"--store", "etcd://192.0.2.1:2379", "--etcd-insecure", "--etcd-ca", "x"}, true},
+	} {
+		got, err := config.Load(c.args)
+		if err != nil || got.EtcdTLS() != c.tls {
+			t.Errorf("%q: %v, want %v (%v)", c.args, got != nil && got.EtcdTLS(), c.tls, err)
+		}
+	}
+}
+
 func TestParseStore(t *testing.T) {
-	got, err := config.ParseStore("etcd://a:2379,[::1]:2379")
-	want := config.Store{Engine: "etcd", Endpoints: []string{"a:2379", "[::1]:2379"}}
+	got, err := config.ParseStore("etcd://a:2379,[::1]:2379/prod/one")
+	want := config.Store{Engine: "etcd", Endpoints: []string{"a:2379", "[::1]:2379"}, Prefix: "prod/one"}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v, (-want +got):\n%s", err, diff)
 	}
-	for _, text := range []string{"", "Bolt", "bolt://x", "etcd://", "etcd://a", "etcd://a:1,", "etcd://:2379", "etcd:a:1"} {
+	for _, text := range []string{"", "Bolt", "bolt://x", "etcd://", "etcd://a", "etcd://a:1,", "etcd://:2379", "etcd:a:1",
+		"etcd://a:1/", "etcd://a:1/x//y", "etcd://a:1//x", "etcd://a:1/x/", "etcd://a:1/a?b", "etcd://u:p@a:1/x", "etcd://a:1/" + strings.Repeat("x", 32)} {
 		if s, err := config.ParseStore(text); err == nil {
 			t.Errorf("ParseStore(%q) = %+v", text, s)
 		}

@@ -48,7 +48,9 @@ func keys() []string {
 	var names []string
 	t := reflect.TypeFor[Config]()
 	for i := range t.NumField() {
-		names = append(names, t.Field(i).Tag.Get("toml"))
+		if name := t.Field(i).Tag.Get("toml"); name != "-" {
+			names = append(names, name)
+		}
 	}
 	return names
 }

@@ -41,6 +41,8 @@ type Config struct {
 	Managed ManagedPolicies  // AWS managed policies; nil means that there are none
 	Now     func() time.Time // nil means time.Now
 	Rand    io.Reader        // for identifiers and secrets; nil means crypto/rand; must be safe for concurrent use
+	// Node is the ID of this node in a cluster: it moves the events of the changes that it made. Empty where there is one.
+	Node string
 	// Passwords hashes passwords; nil means one of the default cost.
 	Passwords *credential.Hasher
 }
@@ -66,11 +68,12 @@ type Directory struct {
 	rand    io.Reader
 
 	passwords *credential.Hasher
+	node      string
 }
 
 // New returns a Directory. It does no I/O.
 func New(c Config) *Directory {
-	d := &Directory{store: c.Store, ring: c.Ring, managed: c.Managed, now: c.Now, rand: c.Rand, passwords: c.Passwords}
+	d := &Directory{store: c.Store, ring: c.Ring, managed: c.Managed, now: c.Now, rand: c.Rand, passwords: c.Passwords, node: c.Node}
 	if d.now == nil {
 		d.now = time.Now
 	}
@@ -128,7 +131,7 @@ func Commit[T any](ctx context.Context, d *Directory, ch Change, fn func(*Tx) (T
 		if id == "" || len(record) == 0 {
 			return errors.New("directory: a change without an event")
 		}
-		txn.Put(entity.OutboxKey(uint64(tx.instant.UnixNano()), id), record)
+		txn.Put(d.outboxKey(tx.instant, id), record)
 		out = result
 		return nil
 	})
@@ -140,6 +143,14 @@ func Commit[T any](ctx context.Context, d *Directory, ch Change, fn func(*Tx) (T
 		c.Committed(rev)
 	}
 	return out, rev, nil
+}
+
+// outboxKey is where an event of this node goes.
+func (d *Directory) outboxKey(at time.Time, id string) []byte {
+	if d.node == "" {
+		return entity.OutboxKey(uint64(at.UnixNano()), id)
+	}
+	return entity.NodeOutboxKey(d.node, uint64(at.UnixNano()), id)
 }
 
 // storeError gives the store's own errors the kind that callers can act on; all others pass unchanged.

@@ -33,8 +33,11 @@
 //	("iss", account)                         IssuerKeys     keys that sign the account's tokens for services elsewhere; read for every token, in no watch
 //
 //	("out", time, eventID)                   (an event)     the outbox: events committed with their write, moved to the trail
+//	("out", node, time, eventID)             (an event)     the same in a cluster, by the node that moves it
 //
 //	("sys", name)                            (several)      format version, store ID, wrapped key ring, operator token's hash
+//
+//	("node", node)                           (package peer) the nodes of a cluster
 //
 // Records refer to each other by unique ID; a customer managed policy too. AWS managed policies are not stored: their IDs
 // come from the catalog and begin with [AWSManagedPrefix]. A value is one version byte and JSON; see [Encode].

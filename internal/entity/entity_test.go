@@ -201,6 +201,8 @@ func TestKeys(t *testing.T) {
 		`("use", "key", "x")`:               entity.KeyUsageKey("x"),
 		`("use", "role", "1", "x")`:         entity.RoleUsageKey("1", "x"),
 		`("out", 7, "x")`:                   entity.OutboxKey(7, "x"),
+		`("out", "n", 7, "x")`:              entity.NodeOutboxKey("n", 7, "x"),
+		`("node", "n")`:                     entity.NodeKey("n"),
 		`("sys", "x")`:                      entity.SystemKey("x"),
 		`("iss", "1")`:                      entity.IssuerKey("1"),
 		`("otp", "saml", 7, "1", "x", "s")`: entity.UsedAssertionKey(time.Unix(7, 5), "1", "x", []byte("s")),
@@ -214,7 +216,8 @@ func TestKeys(t *testing.T) {
 	}
 	planes := map[string][]byte{"(\"id\"": entity.IdentityPlane, "(\"use\"": entity.UsagePlane, "(\"out\"": entity.OutboxPlane,
 		"(\"job\", \"open\"": entity.OpenJobsPlane, "(\"job\", \"access\"": entity.AccessReports, "(\"job\", \"part\"": entity.ReportParts,
-		`("otp", "token"`: entity.TokenPlane, `("otp", "saml"`: entity.UsedAssertions}
+		`("otp", "token"`: entity.TokenPlane, `("otp", "saml"`: entity.UsedAssertions,
+		`("out", "n"`: entity.NodeOutbox("n"), `("node"`: entity.NodesPlane, `("out", 7`: entity.UnownedOutbox}
 	for want, key := range keys {
 		if got := keyenc.Print(key); got != want {
 			t.Errorf("key %s, want %s", got, want)
@@ -225,7 +228,7 @@ func TestKeys(t *testing.T) {
 			}
 		}
 	}
-	if len(keys) != 24 {
+	if len(keys) != 26 {
 		t.Errorf("%d different keys", len(keys))
 	}
 }

@@ -12,6 +12,10 @@ var (
 	UsagePlane    = keyenc.Encode("use")
 	OpenJobsPlane = keyenc.Encode("job", "open")
 	OutboxPlane   = keyenc.Encode("out")
+	// UnownedOutbox begins the keys of events that are no node's.
+	UnownedOutbox = keyenc.Encode("out", uint64(0))[:len(keyenc.Encode("out"))+1]
+	// NodesPlane says which nodes a cluster has.
+	NodesPlane = keyenc.Encode("node")
 	// CachePlane is ElastiCache's: package inventory draws it.
 	CachePlane  = keyenc.Encode("ec")
 	SystemPlane = keyenc.Encode("sys")
@@ -47,6 +51,15 @@ func PasswordUsageKey(account, id string) []byte {
 func OutboxKey(nanos uint64, id string) []byte { return keyenc.Encode("out", nanos, id) }
 func SystemKey(name string) []byte             { return keyenc.Encode("sys", name) }
 func IssuerKey(account string) []byte          { return keyenc.Encode("iss", account) }
+func NodeKey(node string) []byte               { return keyenc.Encode("node", node) }
+
+// NodeOutbox begins the keys of the events that a node of a cluster has to move.
+func NodeOutbox(node string) []byte { return keyenc.Encode("out", node) }
+
+// NodeOutboxKey is the key of such an event.
+func NodeOutboxKey(node string, nanos uint64, id string) []byte {
+	return keyenc.Encode("out", node, nanos, id)
+}
 
 // AccessUsageKey is the key of a principal's last use of a service.
 func AccessUsageKey(account, principal, service string) []byte {

@@ -21,11 +21,16 @@ const (
 	fileCredentials = "root-credentials"
 	fileToken       = "operator-token"
 	fileLock        = "lock"
+	fileID          = "node-id"
 	dirTrail        = "trail"
 )
 
 // openDir makes and locks the directory.
 func (n *Node) openDir(context.Context) error {
+	if n.clustered() && n.cfg.MasterKeyFile == "" && n.cfg.MasterKey.IsZero() {
+		return errors.New("the nodes of a cluster share a master key, which is never in the store: make one (openssl rand -hex 32), " +
+			"give it to each with --master-key-file or in OSTIARY_MASTER_KEY, and keep a copy")
+	}
 	if n.cfg.Dir == "" {
 		if n.cfg.Store != "mem" {
 			return errors.New("a store that lasts needs a directory")
@@ -47,12 +52,12 @@ func (n *Node) openDir(context.Context) error {
 		return err
 	}
 	n.closers = append(n.closers, f.Close)
-	if n.cfg.Store != "mem" {
+	if n.cfg.Store == "bolt" {
 		return nil
 	}
-	// A store in memory would write its credentials over those of the lasting one.
+	// Another store would write its credentials over those of the one that is here.
 	if _, err := os.Lstat(n.path(fileStore)); err == nil {
-		return fmt.Errorf("%s holds a lasting store, whose credentials a store in memory would overwrite: use another directory", n.cfg.Dir)
+		return fmt.Errorf("%s holds a lasting store, whose credentials another store's would overwrite: use another directory", n.cfg.Dir)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}

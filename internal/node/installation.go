@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"sync/atomic"
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/entity"
@@ -95,6 +97,9 @@ func (n *Node) master(ringExists bool) (seal.Master, error) {
 	if n.cfg.MasterKeyFile != "" {
 		return seal.LoadMaster(n.cfg.MasterKeyFile)
 	}
+	if !n.cfg.MasterKey.IsZero() {
+		return seal.ParseMaster(n.cfg.MasterKey.Reveal())
+	}
 	if n.cfg.Store == "mem" {
 		return seal.NewMaster(n.cfg.Rand) // it must last as long as the store
 	}
@@ -127,7 +132,7 @@ func (n *Node) bootstrap(ctx context.Context) error {
 	if made {
 		first.AccountID, first.AccessKeyID, first.SecretAccessKey = acct.ID, key.ID, key.Secret
 	} else {
-		if _, done, err := n.readRecord(ctx, sysHandedOut); err != nil || done {
+		if done, err := n.handedOut(ctx); err != nil || done {
 			return err
 		}
 		if first, err = n.unsealFirst(ctx); err != nil || first == nil {
@@ -142,11 +147,12 @@ func (n *Node) bootstrap(ctx context.Context) error {
 			return fmt.Errorf("writing %s: %w", fileCredentials, err)
 		}
 	}
-	if _, err := n.store.Update(ctx, func(tx store.Txn) error {
-		tx.Put(entity.SystemKey(sysHandedOut), []byte(first.AccountID))
-		return nil
-	}); err != nil {
+	mine, err := n.claim(ctx, first.AccountID)
+	if err != nil {
 		return err
+	}
+	if !mine {
+		return os.Remove(first.CredentialsFile)
 	}
 	n.first = first
 	return nil
@@ -188,11 +194,16 @@ func get[T any](r store.Reader, key []byte) (*T, error) {
 
 // operatorToken is what a request's token is held against.
 type operatorToken struct {
-	text secret.Text
-	sum  [sha256.Size]byte
+	text secret.Text                       // empty on a node of a cluster that has not got its file
+	sum  atomic.Pointer[[sha256.Size]byte] // nil until it is known
 }
 
-func (t *operatorToken) hash() ([sha256.Size]byte, bool) { return t.sum, !t.text.IsZero() }
+func (t *operatorToken) hash() (sum [sha256.Size]byte, ok bool) {
+	if p := t.sum.Load(); p != nil {
+		return *p, true
+	}
+	return sum, false
+}
 
 // tokenPrefix makes the token known for what it is to tools that look for secrets.
 const tokenPrefix = "ostiary-operator-"
@@ -200,9 +211,15 @@ const tokenPrefix = "ostiary-operator-"
 // openToken reads the operator's token, or makes one, and keeps its hash in the store. On one node the file decides: who may
 // write there may do anything with the node.
 func (n *Node) openToken(ctx context.Context) error {
+	if n.clustered() {
+		return n.openClusterToken(ctx)
+	}
 	text := secret.New(tokenPrefix + rand.Text())
 	if n.cfg.Dir != "" {
 		kept, err := readSecret(n.path(fileToken))
+		if n.cfg.NewOperatorToken && err == nil {
+			kept, err = text, fs.ErrNotExist
+		}
 		switch {
 		case err == nil && kept.IsZero():
 			return fmt.Errorf("%s is empty: delete it to get a new one", n.path(fileToken))
@@ -216,17 +233,19 @@ func (n *Node) openToken(ctx context.Context) error {
 			}
 		}
 	}
-	n.token = operatorToken{text: text, sum: server.HashToken(text)}
+	sum := server.HashToken(text)
+	n.token.text = text
+	n.token.sum.Store(&sum)
 	stored, ok, err := n.readRecord(ctx, sysToken)
-	if err != nil || ok && bytes.Equal(stored, n.token.sum[:]) {
+	if err != nil || ok && bytes.Equal(stored, sum[:]) {
 		return err
 	}
 	_, err = n.store.Update(ctx, func(tx store.Txn) error {
-		tx.Put(entity.SystemKey(sysToken), n.token.sum[:])
+		tx.Put(entity.SystemKey(sysToken), sum[:])
 		return nil
 	})
 	return err
 }
 
-// OperatorToken returns the token of the operator API.
+// OperatorToken returns the token of the operator API; it is empty on a node of a cluster that has not got the token's file.
 func (n *Node) OperatorToken() secret.Text { return n.token.text }

@@ -12,6 +12,10 @@
 //	DIR/operator-token     the token of the operator API; mode 0600; only its hash is in the store
 //	DIR/trail/             what happened, as JSON lines
 //	DIR/lock               held while a node runs: one process for one directory
+//	DIR/node-id            tells the nodes of a cluster apart
+//
+// In a cluster the store is etcd, the master key comes from elsewhere, and a directory holds nothing that may not be lost but
+// root-credentials and operator-token, each on the node that made it.
 //
 // Records of the installation, beside those that directory owns:
 //
@@ -21,7 +25,8 @@
 //	("sys", "restore")           present while a restore is going on, or was cut off: no node serves then; see package backup
 //	("sys", "incarnation")       which restore the store came from last; nodes that began with another one end
 //	("sys", "operator-token")    SHA-256 of the operator's token
-//	("sys", "handed-out")        present once root-credentials has been written: from then on the file may be deleted
+//	("sys", "handed-out")        present once root-credentials has been written: from then on the file may be deleted. It names
+//	                             the account, and in a cluster the node that has the file
 package node
 
 import (
@@ -51,6 +56,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/outbound"
 	"github.com/ostiary-iam/ostiary/internal/report"
 	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/server"
 	"github.com/ostiary-iam/ostiary/internal/service/sts"
 	"github.com/ostiary-iam/ostiary/internal/signin"
@@ -69,15 +75,21 @@ type Config struct {
 	// Dir is the node's directory; it is made when it does not exist. Empty keeps everything in memory, which only the mem
 	// store allows.
 	Dir string
-	// Store is the engine: mem (also when empty) or bolt.
+	// Store is the engine: mem (also when empty), bolt or etcd.
 	Store string
 	// Opened, if it is not nil, is a store in place of what Store names. It belongs to the caller, who closes it after the node, and
 	// who may give it to several nodes.
 	Opened store.Store
+	// Etcd says where the records are with the etcd store.
+	Etcd Etcd
 	// Region is the default region; empty means us-east-1.
 	Region string
 	// MasterKeyFile is where the master key is read from; empty means master.key in Dir, made at first start.
 	MasterKeyFile string
+	// MasterKey is the master key as text, for a node that is given it without a file; not with MasterKeyFile.
+	MasterKey secret.Text
+	// NewOperatorToken replaces the operator's token at this start.
+	NewOperatorToken bool
 	// MaxStale is how old the snapshot may become before the node is not ready; zero means five minutes.
 	MaxStale time.Duration
 	// TrailFileBytes and TrailTotalBytes bound the trail; zero means trail's defaults.
@@ -127,7 +139,8 @@ const lookForCertificates = 10 * time.Second
 // Node is a running node. Close it.
 type Node struct {
 	cfg       Config
-	ownClock  bool // Config.Now was given
+	ownClock  bool   // Config.Now was given
+	id        string // in a cluster
 	began     time.Time
 	store     store.Store
 	system    system
@@ -202,8 +215,10 @@ func (n *Node) open(ctx context.Context) error {
 		{"opening the certificate", n.openCertificate},
 		{"preparing the data directory", n.openDir},
 		{"looking for a restore that was cut off", n.noRestore},
+		{"reading the node's ID", n.openIdentity},
 		{"opening the store", n.openStore},
 		{"opening the key ring", n.openRing},
+		{"joining the cluster", n.join},
 		{"making the first account", n.openDirectory},
 		{"opening the trail", n.openTrail},
 		{"loading the snapshot", n.follow},
@@ -217,7 +232,7 @@ func (n *Node) open(ctx context.Context) error {
 	return nil
 }
 
-func (n *Node) openStore(context.Context) error {
+func (n *Node) openStore(ctx context.Context) error {
 	if n.cfg.Opened != nil {
 		n.store = n.metrics.Store(n.cfg.Opened, n.cfg.Now)
 		return nil
@@ -232,9 +247,16 @@ func (n *Node) openStore(context.Context) error {
 			return err
 		}
 		s = b
+	case "etcd":
+		e, err := n.openEtcd(ctx)
+		if err != nil {
+			return err
+		}
+		s = e
 	default:
 		return fmt.Errorf("there is no store %q", n.cfg.Store)
 	}
+	n.metrics.Engine(n.cfg.Store)
 	n.closers = append(n.closers, s.Close)
 	n.store = n.metrics.Store(s, n.cfg.Now)
 	return nil
@@ -251,6 +273,7 @@ func (n *Node) openDirectory(ctx context.Context) error {
 	}
 	n.directory = directory.New(directory.Config{
 		Store: n.store, Ring: n.ring, Managed: managed{catalog.ManagedPolicies()}, Now: n.cfg.Now, Rand: n.cfg.Rand, Passwords: passwords,
+		Node: n.id,
 	})
 	return n.bootstrap(ctx)
 }
@@ -279,7 +302,7 @@ func (n *Node) openTrail(context.Context) error {
 	}
 	n.trail = l
 	n.closers = append(n.closers, l.Close)
-	n.mover = trail.NewMover(trail.MoverConfig{Store: n.store, Log: l, Logger: n.cfg.Logger})
+	n.mover = trail.NewMover(trail.MoverConfig{Store: n.store, Log: l, Node: n.id, Logger: n.cfg.Logger})
 	n.metrics.TrailPending(l.Pending)
 	n.metrics.Outbox(func() (events int, age time.Duration) {
 		events = n.reading(func(ctx context.Context) (waiting int, err error) {
@@ -307,6 +330,7 @@ func (n *Node) follow(ctx context.Context) error {
 	n.metrics.Snapshot(func() (int64, time.Duration) {
 		return int64(n.snapshots.Current().Revision()), n.snapshots.Freshness()
 	})
+	n.metrics.Staleness(n.cfg.MaxStale, n.failsClosed)
 	n.caches = inventory.Follow(inventory.Config{Store: n.store, Log: n.cfg.Logger})
 	n.run("the snapshot", n.snapshots.Run)
 	n.run("the inventory of ElastiCache", n.caches.Run)
@@ -315,6 +339,7 @@ func (n *Node) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	n.run("the watch over the snapshot's age", n.watchFreshness)
 	return errors.Join(n.snapshots.Reach(ctx, head), n.caches.Reach(ctx, head))
 }
 
@@ -453,17 +478,6 @@ func (n *Node) dated(api http.Handler) http.Handler {
 		w.Header().Set("Date", n.cfg.Now().UTC().Format(http.TimeFormat))
 		api.ServeHTTP(w, r)
 	})
-}
-
-// ready returns nil when requests can be decided.
-func (n *Node) ready() error {
-	if err := errors.Join(context.Cause(n.system.halted), n.snapshots.Err(), n.caches.Err()); err != nil {
-		return err
-	}
-	if age := max(n.snapshots.Freshness(), n.caches.Freshness()); age > n.cfg.MaxStale {
-		return fmt.Errorf("the snapshot was current %s ago", age)
-	}
-	return nil
 }
 
 // First says what the first start made; ok is false at every later one.

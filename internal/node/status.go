@@ -13,7 +13,7 @@ func (n *Node) Status() server.Status {
 		mode = "dev"
 	}
 	s := server.Status{
-		Version: n.cfg.Version, Mode: mode, Store: n.cfg.Store, Region: n.cfg.Region,
+		Version: n.cfg.Version, Mode: mode, Store: n.storeName(), Region: n.cfg.Region,
 		UptimeSeconds: n.cfg.Now().Sub(n.began).Seconds(),
 		Snapshot: server.SnapshotStatus{
 			Revision: int64(n.snapshots.Current().Revision()), AgeSeconds: n.snapshots.Freshness().Seconds(),

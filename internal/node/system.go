@@ -137,6 +137,9 @@ func (n *Node) systemChanged(records map[string][]byte) error {
 	if v := records[entity.SysFormat]; string(v) != n.system.format {
 		return fmt.Errorf("the store has format %.20q now, and this version serves %q: start a newer version", v, n.system.format)
 	}
+	if n.clustered() {
+		n.setToken(records[sysToken]) // another node may have replaced it
+	}
 	if err := n.keys.Saw(records[entity.SysRing], records[entity.SysNextRing]); err != nil {
 		// The node goes on with the keys that it has: they are good until the last is dropped.
 		n.cfg.Logger.Error("the key ring in the store does not open; put the new master key in the old one's place", "error", err)

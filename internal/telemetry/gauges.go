@@ -77,3 +77,28 @@ func (m *Metrics) RatesTracked(accounts, addresses func() int) {
 	m.read("throttle_accounts", "Accounts whose rates are remembered.", func() float64 { return float64(accounts()) })
 	m.read("throttle_addresses", "Addresses whose unauthenticated requests are remembered.", func() float64 { return float64(addresses()) })
 }
+
+// Engine names the engine that keeps the records.
+func (m *Metrics) Engine(name string) {
+	if m == nil {
+		return
+	}
+	const help = "The engine that keeps the records."
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: m.describe("store_info", "gauge", help, "engine"), Help: help, ConstLabels: prometheus.Labels{"engine": name},
+	}, func() float64 { return 1 }))
+}
+
+// Staleness registers how old the snapshot may become, and where it is read whether it is older.
+func (m *Metrics) Staleness(bound time.Duration, closed func() bool) {
+	if m == nil {
+		return
+	}
+	m.read("snapshot_max_age_seconds", "The age of the snapshot past which every request is refused.", bound.Seconds)
+	m.read("fails_closed", "1 while the snapshot is too old and every request is refused.", func() float64 {
+		if closed() {
+			return 1
+		}
+		return 0
+	})
+}

@@ -315,6 +315,8 @@ func TestTable(t *testing.T) {
 	m := telemetry.New("v1", "go1")
 	zero := func() int { return 0 }
 	m.Snapshot(func() (int64, time.Duration) { return 0, 0 })
+	m.Staleness(time.Minute, func() bool { return false })
+	m.Engine("bolt")
 	m.Load(func() (int, int) { return 0, 0 })
 	m.Certificate(func() time.Time { return time.Time{} })
 	m.Outbox(func() (int, time.Duration) { return 0, 0 })

@@ -25,6 +25,8 @@ const (
 type MoverConfig struct {
 	Store store.Store
 	Log   *Log
+	// Node is the ID of the node in a cluster, whose part of the outbox is moved; empty means all of it.
+	Node string
 	// Linger is how long Run waits after the first new record for more to come, so that one deletion serves many. Zero
 	// means [DefaultLinger].
 	Linger time.Duration
@@ -37,14 +39,15 @@ type MoverConfig struct {
 // it; the last part of its key is the event ID. A failure in any step loses nothing: the step is done again, and what was
 // appended already is not appended again.
 type Mover struct {
-	cfg MoverConfig
+	cfg    MoverConfig
+	outbox []byte // the prefix of what is moved
 
 	mu       sync.Mutex
 	appended map[string]bool // :: event ID → in the log, and perhaps still in the outbox
 	searched bool            // appended knows what a crash or a failed append left in both places
 }
 
-// NewMover returns a mover. There must be one for a store.
+// NewMover returns a mover. There must be one for a store, or one for each node of a cluster.
 func NewMover(cfg MoverConfig) *Mover {
 	if cfg.Linger <= 0 {
 		cfg.Linger = DefaultLinger
@@ -52,7 +55,11 @@ func NewMover(cfg MoverConfig) *Mover {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Mover{cfg: cfg, appended: make(map[string]bool)}
+	outbox := entity.OutboxPlane
+	if cfg.Node != "" {
+		outbox = entity.NodeOutbox(cfg.Node)
+	}
+	return &Mover{cfg: cfg, outbox: outbox, appended: make(map[string]bool)}
 }
 
 // Run moves events as they come until ctx ends, and then returns nil; it returns an error only when the store is closed.
@@ -91,7 +98,7 @@ const maxBacklog = 10_000
 func (m *Mover) Backlog(ctx context.Context) (events int, oldest time.Time, err error) {
 	err = m.cfg.Store.View(ctx, func(r store.Reader) error {
 		events = 0
-		for e, err := range r.Range(entity.OutboxPlane) {
+		for e, err := range r.Range(m.outbox) {
 			if err != nil {
 				return err
 			}
@@ -109,8 +116,8 @@ func (m *Mover) Backlog(ctx context.Context) (events int, oldest time.Time, err 
 
 // timeOfKey returns the time in a key of the outbox; the zero time for a key of another form.
 func timeOfKey(key []byte) time.Time {
-	if parts, err := keyenc.Decode(key); err == nil && len(parts) == 3 {
-		if nanos, ok := parts[1].(uint64); ok {
+	if parts, err := keyenc.Decode(key); err == nil && len(parts) >= 3 {
+		if nanos, ok := parts[len(parts)-2].(uint64); ok {
 			return time.Unix(0, int64(nanos))
 		}
 	}
@@ -119,7 +126,7 @@ func timeOfKey(key []byte) time.Time {
 
 // await returns nil some time after a record came into the outbox behind revision seen.
 func (m *Mover) await(ctx context.Context, seen store.Revision) error {
-	for batch, err := range m.cfg.Store.Watch(ctx, entity.OutboxPlane, seen) {
+	for batch, err := range m.cfg.Store.Watch(ctx, m.outbox, seen) {
 		if err != nil {
 			return err
 		}
@@ -205,7 +212,7 @@ func (m *Mover) look(ctx context.Context) (records []record, seen store.Revision
 	err = m.cfg.Store.View(ctx, func(r store.Reader) error {
 		records, seen, more = nil, r.Revision(), false
 		size := 0
-		for e, err := range r.Range(entity.OutboxPlane) {
+		for e, err := range r.Range(m.outbox) {
 			if err != nil {
 				return err
 			}
@@ -226,7 +233,7 @@ func (m *Mover) searchLocked(ctx context.Context) error {
 	ids := make(map[string]bool)
 	err := m.cfg.Store.View(ctx, func(r store.Reader) error {
 		clear(ids)
-		for e, err := range r.Range(entity.OutboxPlane) {
+		for e, err := range r.Range(m.outbox) {
 			if err != nil {
 				return err
 			}
@@ -246,8 +253,8 @@ func (m *Mover) searchLocked(ctx context.Context) error {
 
 // idOfKey returns the event ID in a key of the outbox. A key of another form serves as its own ID.
 func idOfKey(key []byte) string {
-	if parts, err := keyenc.Decode(key); err == nil && len(parts) == 3 {
-		if id, ok := parts[2].(string); ok {
+	if parts, err := keyenc.Decode(key); err == nil && (len(parts) == 3 || len(parts) == 4) {
+		if id, ok := parts[len(parts)-1].(string); ok {
 			return id
 		}
 	}

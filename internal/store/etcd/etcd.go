@@ -139,6 +139,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	cc := clientv3.Config{
 		Endpoints: endpoints, TLS: cfg.TLS, Username: cfg.User, Password: cfg.Password.Reveal(),
 		DialTimeout: cfg.Timeout, DialKeepAliveTime: keepAliveTime, DialKeepAliveTimeout: keepAliveTimeout,
+		MaxUnaryRetries:    20,      // about half a second; after it the error says why
 		MaxCallSendMsgSize: 4 << 20, // etcd's own limit is the one that counts
 		Logger:             zap.NewNop(),
 	}
@@ -201,17 +202,21 @@ func (c *Config) complete() error {
 func (s *Store) connect(ctx context.Context, cc clientv3.Config) error {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.StartTimeout)
 	defer cancel()
+	var last error
 	for {
 		err := s.try(ctx, cc)
-		if err == nil || hopeless(err) {
-			return err
+		if err == nil {
+			return nil
 		}
 		if s.client != nil {
 			_ = s.client.Close()
 			s.client = nil
 		}
-		if ctx.Err() != nil {
-			return err
+		if ctx.Err() == nil || last == nil {
+			last = err
+		}
+		if ctx.Err() != nil || hopeless(err) {
+			return last
 		}
 		s.lg.Warn("etcd does not answer yet", "endpoints", strings.Join(s.cfg.Endpoints, ","), "error", err)
 		pause(ctx, time.Second)

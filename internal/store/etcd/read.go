@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
 
 	"github.com/ostiary-iam/ostiary/internal/store"
 )
@@ -155,12 +156,13 @@ func (r *reader) get(key string, opts ...clientv3.OpOption) (*clientv3.GetRespon
 	return resp, err
 }
 
-// read asks etcd, a second time where the first answer does not come: the next question goes to another member.
+// read asks etcd, and asks again where no answer comes: the next question goes to another member.
 func (s *Store) read(ctx context.Context, key string, opts ...clientv3.OpOption) (*clientv3.GetResponse, error) {
-	const attempts = 2
+	all, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
+	defer cancel()
 	var last error
-	for range attempts {
-		one, cancel := context.WithTimeout(ctx, s.cfg.Timeout/attempts)
+	for {
+		one, cancel := context.WithTimeout(all, s.cfg.Timeout/2)
 		resp, err := s.client.Get(one, key, opts...)
 		cancel()
 		if err == nil {
@@ -169,12 +171,14 @@ func (s *Store) read(ctx context.Context, key string, opts ...clientv3.OpOption)
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		last = unavailable("reading", err)
-		if !errors.Is(one.Err(), context.DeadlineExceeded) {
-			break
+		code := codeOf(err)
+		if last == nil || code != codes.DeadlineExceeded { // which says less than what came before it
+			last = err
+		}
+		if all.Err() != nil || code != codes.DeadlineExceeded && code != codes.Unavailable {
+			return nil, unavailable("reading", last)
 		}
 	}
-	return nil, last
 }
 
 // entry makes a record of what etcd holds. The slices are the answer's own, which nobody else has.
