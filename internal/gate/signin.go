@@ -12,6 +12,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/internal/session"
 	"github.com/ostiary-iam/ostiary/internal/snapshot"
+	"github.com/ostiary-iam/ostiary/internal/throttle"
 	"github.com/ostiary-iam/ostiary/internal/trail"
 	"github.com/ostiary-iam/ostiary/internal/wire"
 )
@@ -43,7 +44,7 @@ var errSecret = errors.New("gate: the secret is not that of the session")
 // Holder finds out whose temporary credentials these are. The secret is the proof, in the place of a signature: it is compared in
 // constant time, and there is nothing to be guessed without a token that this installation sealed. Errors are those of a signed
 // request with such credentials: of kind UnknownKey where they are forged, foreign, do not belong together, or the role or user behind
-// them is gone; ExpiredCredentials; OptInRequired where the account is suspended. With the last two the holder is returned, so that the attempt can
+// them is gone; ExpiredCredentials; OptInRequired where the account is suspended; Throttled where its budget of reads is used up. With ExpiredCredentials and OptInRequired the holder is returned, so that the attempt can
 // be recorded.
 func (g *Gate) Holder(ctx context.Context, c Credentials) (*Holder, error) {
 	t, err := g.tokens.open(g.ring, c.Token)
@@ -80,9 +81,15 @@ func (g *Gate) Standing(ctx context.Context, claims *session.Claims) (*Holder, e
 		return h, fault.New(fault.ExpiredCredentials, sayExpired)
 	case suspended(s, caller):
 		return h, fault.New(fault.OptInRequired, saySuspended)
+	case !g.within(s, caller.Principal.Account, throttle.Read, directory.ReadsPerSecondQuota):
+		return nil, fault.New(fault.Throttled, sayThrottled)
 	}
 	return h, nil
 }
+
+// Stranger takes a request of nobody known from the budget of its address. err is why it is refused anyway, or nil; where the budget is
+// empty, a fault of kind Throttled is returned instead.
+func (g *Gate) Stranger(r *http.Request, err error) error { return g.stranger(r, err) }
 
 // SignIn is what is to be recorded of a sign-in.
 type SignIn struct {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/fault"
+	"github.com/ostiary-iam/ostiary/internal/snapshot"
 	"github.com/ostiary-iam/ostiary/internal/throttle"
 )
 
@@ -22,6 +23,19 @@ func (g *Gate) stranger(r *http.Request, err error) error {
 	return fault.New(fault.Throttled, sayThrottled) // not with err in it: that may have a code of its own
 }
 
+// within takes a request from the budget of an account, and reports whether there was something left.
+func (g *Gate) within(s *snapshot.Snapshot, id string, kind throttle.Kind, quota string) bool {
+	var own throttle.Own
+	if account, ok := s.Account(id); ok {
+		own.PerSecond, own.Set = account.Quotas[quota]
+	}
+	if g.throttle.Account(id, kind, own) {
+		return true
+	}
+	g.meter.Throttled("account", kind.String())
+	return false
+}
+
 // budget takes a call from the budget of its caller's account, one of reads or one of writes. It is asked when the caller is known, so
 // that nobody can use up another's. CloudTrail has records of throttled calls, and so has the trail, of the first few in a second: they
 // must not become what fills it.
@@ -30,14 +44,9 @@ func (g *Gate) budget(c *Call, row Row) error {
 	if row.ReadOnly || row.Decides == 0 && looksReadOnly(c.Request.Operation.Name) {
 		kind, quota = throttle.Read, directory.ReadsPerSecondQuota
 	}
-	var own throttle.Own
-	if account, ok := c.Snapshot.Account(c.Account()); ok {
-		own.PerSecond, own.Set = account.Quotas[quota]
-	}
-	if g.throttle.Account(c.Account(), kind, own) {
+	if g.within(c.Snapshot, c.Account(), kind, quota) {
 		return nil
 	}
-	g.meter.Throttled("account", kind.String())
 	err := fault.New(fault.Throttled, sayThrottled)
 	if !g.throttle.Event(c.Account()) {
 		return err

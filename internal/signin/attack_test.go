@@ -16,7 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts/types"
 
 	"github.com/ostiary-iam/ostiary/internal/checklist"
+	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/signin"
+	"github.com/ostiary-iam/ostiary/internal/throttle"
 )
 
 // broker is a world with a user who may assume a role and federate users.
@@ -274,6 +276,34 @@ func TestConsoleRequests(t *testing.T) {
 	}
 	if a := user.get("/console/"); a.status != 401 || a.header.Get("Location") != "" {
 		t.Errorf("%d %s", a.status, a.body)
+	}
+}
+
+// TestRates: guessing comes to an end, and takes nothing from those whose credentials are good.
+func TestRates(t *testing.T) {
+	w := newWorldOf(t, node.Config{Reloadable: node.Reloadable{Rates: throttle.Rates{Unauthenticated: 5}}})
+	role := w.role("role", allow("iam:ListUsers", "*"))
+	good := w.assume(w.user("broker", allow("sts:AssumeRole", "*")), role)
+	bad := good
+	bad.SecretAccessKey = strings.Repeat("x", 40)
+	limited := 0
+	for range 200 { // far more than a budget of five a second gives, however slow the machine
+		switch a := w.signinToken(bad, ""); a.status {
+		case 429:
+			limited++
+		case 400:
+		default:
+			t.Fatalf("%d %s", a.status, a.body)
+		}
+		if a := w.browser().post("PHg+"); a.status == 429 {
+			limited++
+		}
+	}
+	if limited == 0 {
+		t.Error("guessing is never stopped")
+	}
+	if a := w.signinToken(good, ""); a.status != 200 {
+		t.Errorf("good credentials: %d %s", a.status, a.body)
 	}
 }
 

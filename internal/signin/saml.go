@@ -42,6 +42,9 @@ func (h *Handler) signInWithSAML(w http.ResponseWriter, r *http.Request) error {
 	if h.saml == nil || f["SAMLResponse"] == "" {
 		return invalid("There is no SAMLResponse.")
 	}
+	if err := h.gate.Stranger(r, nil); err != nil { // verifying costs something, whoever asks
+		return err
+	}
 	s, err := h.gate.Current()
 	if err != nil {
 		return err

@@ -53,6 +53,7 @@ const (
 type Gate interface {
 	Holder(ctx context.Context, c gate.Credentials) (*gate.Holder, error)
 	Standing(ctx context.Context, claims *session.Claims) (*gate.Holder, error)
+	Stranger(r *http.Request, err error) error
 	RecordSignIn(h *gate.Holder, r *http.Request, s gate.SignIn)
 	Present(ctx context.Context, r *http.Request, api *wire.API, operation string, in wire.Input) (wire.Output, error)
 	Current() (*snapshot.Snapshot, error)
@@ -146,6 +147,9 @@ type refusal struct {
 
 // refuse answers an error. What is wrong with credentials is said in one sentence for all of it.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, operation string, began time.Time, err error) {
+	if credentialsRefused(fault.KindOf(err)) {
+		err = h.gate.Stranger(r, err) // so that guessing is no load
+	}
 	re := refusalOf(err)
 	kind := fault.KindOf(err)
 	h.meter.Request(apiName, operation, kind.String(), h.now().Sub(began))
@@ -177,6 +181,8 @@ func refusalOf(err error) refusal {
 		return refusal{http.StatusForbidden, message}
 	case kind == fault.TooLarge:
 		return refusal{http.StatusRequestEntityTooLarge, message}
+	case kind == fault.Throttled:
+		return refusal{http.StatusTooManyRequests, message}
 	case kind == fault.Unavailable:
 		return refusal{http.StatusServiceUnavailable, message}
 	case kind == fault.Internal || message == "":

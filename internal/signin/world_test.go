@@ -42,8 +42,15 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
+	return newWorldOf(t, node.Config{})
+}
+
+// newWorldOf is a world with these settings, of those that it does not set itself.
+func newWorldOf(t *testing.T, c node.Config) *world {
+	t.Helper()
 	w := &world{t: t}
-	n, err := node.Open(t.Context(), node.Config{Store: "mem", Now: w.now, MaxStale: 72 * time.Hour, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	c.Store, c.Now, c.MaxStale, c.Logger = "mem", w.now, 72*time.Hour, slog.New(slog.NewTextHandler(io.Discard, nil))
+	n, err := node.Open(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
