@@ -156,6 +156,9 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		d.share(&rec.Account)
 		return &keyNode{AccessKey: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, rolePrefix):
+		if n := (&roleNode{rev: rev}); d.quickRole(value, &n.Role) && bytes.Equal(key, entity.RoleKey(n.Account, n.ID)) {
+			return n, nil
+		}
 		rec, err := decode[entity.Role](key, value, func(r *entity.Role) []byte { return entity.RoleKey(r.Account, r.ID) })
 		if err != nil {
 			return nil, err
@@ -174,6 +177,9 @@ func (d *decoder) node(key, value []byte, rev store.Revision) (any, error) {
 		d.grants(&rec.Grants)
 		return &groupNode{Group: *rec, rev: rev}, nil
 	case bytes.HasPrefix(key, policyPrefix):
+		if n := (&policyNode{rev: rev}); d.quickPolicy(value, &n.Policy) && bytes.Equal(key, entity.PolicyKey(n.Account, n.ID)) {
+			return n, nil
+		}
 		rec, err := decode[entity.Policy](key, value, func(r *entity.Policy) []byte { return entity.PolicyKey(r.Account, r.ID) })
 		if err != nil {
 			return nil, err

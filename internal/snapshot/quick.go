@@ -10,7 +10,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 )
 
-// Users and access keys are what a store has most of, and encoding/json takes most of the time of a load. quick reads what
+// Users, access keys, roles and policies are what a store has most of, and encoding/json takes most of the time of a load. quick reads what
 // [entity.Encode] writes for them, several times faster and with little garbage, and gives up on anything else: a member
 // that it does not know or that comes twice, null, an empty list, white space, an escape other than the short ones,
 // anything after the object. What it gives up on goes to [entity.Decode], which knows what is right and what an error is. So quick
@@ -37,37 +37,11 @@ func (d *decoder) quickUser(value []byte, u *entity.User) bool {
 		case "CreatedAt":
 			u.CreatedAt = q.time()
 		case "Tags":
-			q.list(func() {
-				var t entity.Tag
-				q.members(func(name string) {
-					switch name {
-					case "Key":
-						t.Key = q.shared()
-					case "Value":
-						t.Value = q.text()
-					default:
-						q.bad = true
-					}
-				})
-				u.Tags = append(u.Tags, t)
-			})
+			u.Tags = q.tags()
 		case "Attached":
 			u.Attached = q.texts(true)
 		case "Inline":
-			q.list(func() {
-				var p entity.InlinePolicy
-				q.members(func(name string) {
-					switch name {
-					case "Name":
-						p.Name = q.shared()
-					case "Document":
-						p.Document = q.document()
-					default:
-						q.bad = true
-					}
-				})
-				u.Inline = append(u.Inline, p)
-			})
+			u.Inline = q.inline()
 		case "Boundary":
 			u.Grants.Boundary = q.shared()
 		case "Groups":
@@ -75,8 +49,85 @@ func (d *decoder) quickUser(value []byte, u *entity.User) bool {
 		case "Keys":
 			u.Keys = q.texts(false)
 		case "Owned":
-			u.Owned = make(entity.Owned)
-			q.members(func(kind string) { u.Owned[entity.Kind(kind)] = q.texts(false) })
+			u.Owned = q.owned()
+		default:
+			q.bad = true
+		}
+	})
+	return !q.bad
+}
+
+// quickRole reads a stored role into r. When it reports false, r is of no use.
+func (d *decoder) quickRole(value []byte, r *entity.Role) bool {
+	q := quick{d: d}
+	q.object(value, func(name string) {
+		switch name {
+		case "ID":
+			r.ID = q.text()
+		case "Account":
+			r.Account = q.shared()
+		case "Name":
+			r.Name = q.text()
+		case "Path":
+			r.Path = q.shared()
+		case "CreatedAt":
+			r.CreatedAt = q.time()
+		case "Description":
+			r.Description = q.text()
+		case "MaxSession":
+			r.MaxSession = time.Duration(q.number())
+		case "Trust":
+			r.Trust = q.document()
+		case "Tags":
+			r.Tags = q.tags()
+		case "ServiceLinked":
+			r.ServiceLinked = q.shared()
+		case "Attached":
+			r.Attached = q.texts(true)
+		case "Inline":
+			r.Inline = q.inline()
+		case "Boundary":
+			r.Grants.Boundary = q.shared()
+		case "Owned":
+			r.Owned = q.owned()
+		default:
+			q.bad = true
+		}
+	})
+	return !q.bad
+}
+
+// quickPolicy reads a stored policy into p. When it reports false, p is of no use.
+func (d *decoder) quickPolicy(value []byte, p *entity.Policy) bool {
+	q := quick{d: d}
+	q.object(value, func(name string) {
+		switch name {
+		case "ID":
+			p.ID = q.text()
+		case "Account":
+			p.Account = q.shared()
+		case "Name":
+			p.Name = q.text()
+		case "Path":
+			p.Path = q.shared()
+		case "Description":
+			p.Description = q.text()
+		case "CreatedAt":
+			p.CreatedAt = q.time()
+		case "UpdatedAt":
+			p.UpdatedAt = q.time()
+		case "Tags":
+			p.Tags = q.tags()
+		case "Default":
+			p.Default = int(q.number())
+		case "Next":
+			p.Next = int(q.number())
+		case "Versions":
+			p.Versions = q.versions()
+		case "Attachments":
+			p.Attachments = int(q.number())
+		case "BoundaryUses":
+			p.BoundaryUses = int(q.number())
 		default:
 			q.bad = true
 		}
@@ -117,6 +168,86 @@ func (d *decoder) quickKey(value []byte, k *entity.AccessKey) bool {
 		}
 	})
 	return !q.bad
+}
+
+// tags reads a list of tags.
+func (q *quick) tags() (all []entity.Tag) {
+	q.list(func() {
+		var t entity.Tag
+		q.members(func(name string) {
+			switch name {
+			case "Key":
+				t.Key = q.shared()
+			case "Value":
+				t.Value = q.text()
+			default:
+				q.bad = true
+			}
+		})
+		all = append(all, t)
+	})
+	return all
+}
+
+func (q *quick) inline() (all []entity.InlinePolicy) {
+	q.list(func() {
+		var p entity.InlinePolicy
+		q.members(func(name string) {
+			switch name {
+			case "Name":
+				p.Name = q.shared()
+			case "Document":
+				p.Document = q.document()
+			default:
+				q.bad = true
+			}
+		})
+		all = append(all, p)
+	})
+	return all
+}
+
+func (q *quick) owned() entity.Owned {
+	all := make(entity.Owned)
+	q.members(func(kind string) { all[entity.Kind(kind)] = q.texts(false) })
+	return all
+}
+
+func (q *quick) versions() (all []entity.PolicyVersion) {
+	q.list(func() {
+		var v entity.PolicyVersion
+		q.members(func(name string) {
+			switch name {
+			case "Number":
+				v.Number = int(q.number())
+			case "Document":
+				v.Document = q.document()
+			case "CreatedAt":
+				v.CreatedAt = q.time()
+			default:
+				q.bad = true
+			}
+		})
+		all = append(all, v)
+	})
+	return all
+}
+
+// number reads a whole number that is not negative and has at most 18 digits.
+func (q *quick) number() (n int64) {
+	digits := 0
+	for digits < len(q.b) && '0' <= q.b[digits] && q.b[digits] <= '9' {
+		n = 10*n + int64(q.b[digits]-'0')
+		if digits++; digits > 18 {
+			break
+		}
+	}
+	if digits == 0 || digits > 18 || digits > 1 && q.b[0] == '0' {
+		q.bad = true
+		return 0
+	}
+	q.b = q.b[digits:]
+	return n
 }
 
 // object reads a whole record: the format's version, an object and nothing after it.

@@ -37,6 +37,8 @@ func (f filler) fill(v reflect.Value) {
 		v.SetString(f.text())
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Int, reflect.Int64:
+		v.SetInt(f.Int64N(1_000_000_000_000_000_000) >> f.IntN(60))
 	case reflect.Uint8:
 		v.SetUint(f.Uint64N(256))
 	case reflect.Slice:
@@ -77,8 +79,8 @@ func agree[T any](t *testing.T, f filler, quick func(*decoder, []byte, *T) bool)
 		}
 		got := new(T)
 		if !quick(d, stored, got) {
-			if odd := strings.Contains(string(stored), `\u`); odd || reflect.ValueOf(want).Elem().FieldByName("Sealed").IsValid() && strings.Contains(string(stored), `"Sealed":null`) {
-				continue // an escape that quick leaves to Decode; a key without its secret
+			if odd := strings.Contains(string(stored), `\u`); odd || reflect.ValueOf(want).Elem().FieldByName("Sealed").IsValid() && strings.Contains(string(stored), `"Sealed":null`) || strings.Contains(string(stored), `"Versions":null`) {
+				continue // an escape that quick leaves to Decode; a key without its secret, a policy without versions
 			}
 			t.Fatalf("quick gives up on %s", stored)
 		}
@@ -88,9 +90,11 @@ func agree[T any](t *testing.T, f filler, quick func(*decoder, []byte, *T) bool)
 	}
 }
 
-// Users and keys with any of their fields set are read quickly, and as Decode reads them.
+// Users, roles, policies and keys with any of their fields set are read quickly, and as Decode reads them.
 func TestQuickIsDecode(t *testing.T) {
 	f := filler{rand.New(rand.NewPCG(6, 6))}
 	t.Run("users", func(t *testing.T) { agree(t, f, (*decoder).quickUser) })
+	t.Run("roles", func(t *testing.T) { agree(t, f, (*decoder).quickRole) })
+	t.Run("policies", func(t *testing.T) { agree(t, f, (*decoder).quickPolicy) })
 	t.Run("keys", func(t *testing.T) { agree(t, f, (*decoder).quickKey) })
 }
