@@ -41,6 +41,9 @@ type Caller struct {
 	Chained         bool
 	// Console says that these are the credentials of a console session.
 	Console bool
+	// Delegate is the account that acts by the principal's delegation; empty: the principal acts. Whatever a resource's policy allows the
+	// principal, the session policies have to allow too.
+	Delegate string
 	// AssumedRoot says that this is a session of AssumeRoot: the principal is a root user, and the session policies bind it.
 	AssumedRoot bool
 }
@@ -164,7 +167,12 @@ func (a *Authorizer) Decide(s *snapshot.Snapshot, c *Caller, env *Environment, c
 	if !q.bind(a, s, env, &d) {
 		return d
 	}
-	if d.Decision = policy.Evaluate(&q.request, &q.set); ch.untrusted(d.Decision) {
+	d.Decision = policy.Evaluate(&q.request, &q.set)
+	if c.overreaches(d.Decision) {
+		q.set.Resource = nil
+		d.Decision = policy.Evaluate(&q.request, &q.set)
+	}
+	if ch.untrusted(d.Decision) {
 		d.Decision = policy.Decision{Effect: policy.Deny, Layer: policy.LayerResource}
 	}
 	return d
@@ -176,6 +184,12 @@ func (ch *Check) untrusted(d policy.Decision) bool {
 	return ch.Trust && ch.Policy == nil && d.Effect == policy.Allow
 }
 
+// overreaches reports whether a caller who acts by a delegation was let in by a resource's policy, past the limits of the delegation:
+// it counts for nothing then, as if it did not name the principal.
+func (c *Caller) overreaches(d policy.Decision) bool {
+	return c.Delegate != "" && d.Effect == policy.Allow && d.Layer == policy.LayerResource
+}
+
 // Explain gives the full account of the decision on the same check. Callers count a Disagreement in the metrics.
 func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, ch *Check) *policy.Explanation {
 	d := Decision{Caller: c, Check: ch, snapshot: s}
@@ -185,6 +199,10 @@ func (a *Authorizer) Explain(s *snapshot.Snapshot, c *Caller, env *Environment, 
 		return &policy.Explanation{}
 	}
 	x := policy.Explain(&q.request, &q.set)
+	if c.overreaches(x.Decision) {
+		q.set.Resource = nil
+		x = policy.Explain(&q.request, &q.set)
+	}
 	if ch.untrusted(x.Decision) {
 		x.Decision, x.Statements = policy.Decision{Effect: policy.Deny, Layer: policy.LayerResource}, nil
 	}

@@ -1,7 +1,10 @@
 package directory
 
 import (
+	"encoding/base64"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -9,6 +12,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/seal"
+	"github.com/ostiary-iam/ostiary/internal/secret"
 	"github.com/ostiary-iam/ostiary/policy"
 )
 
@@ -379,6 +383,36 @@ type DelegationClaims struct {
 	Owner     string // account
 	Approver  string // unique ID of whom the session acts for
 	Expires   time.Time
+}
+
+// DelegationToken is the exchange token of a finalized request, as its requestor gets it: the request's ID, a dot, and the sealed claims.
+func DelegationToken(r *entity.DelegationRequest) secret.Text {
+	return secret.New(r.ID + "." + base64.RawURLEncoding.EncodeToString(r.Token))
+}
+
+// maxDelegationToken is longer than any exchange token, in characters.
+const maxDelegationToken = 2048
+
+// OpenDelegationToken reads an exchange token. It looks at no clock and at no record: the token may be past its time, and its request
+// may be gone.
+func OpenDelegationToken(ring *seal.Ring, token string) (*DelegationClaims, error) {
+	id, body, ok := strings.Cut(token, ".")
+	if !ok || len(token) > maxDelegationToken || strings.ContainsAny(body, "\r\n") {
+		return nil, errors.New("directory: not an exchange token")
+	}
+	sealed, err := base64.RawURLEncoding.Strict().DecodeString(body)
+	if err != nil {
+		return nil, fmt.Errorf("directory: an exchange token: %w", err)
+	}
+	text, err := ring.Open(seal.DelegationToken, sealed, []byte(id))
+	if err != nil {
+		return nil, fmt.Errorf("directory: an exchange token: %w", err)
+	}
+	var c DelegationClaims
+	if err := json.Unmarshal(text, &c); err != nil || c.Request != id {
+		return nil, errors.Join(errors.New("directory: an exchange token that says something else"), err)
+	}
+	return &c, nil
 }
 
 // SendDelegationToken finalizes an accepted request: its time begins, and the record has the exchange token.

@@ -251,6 +251,9 @@ func (g *Gate) temporary(s *snapshot.Snapshot, p *sigv4.Presented) (identity, er
 	}
 	id := identity{caller: caller, secret: t.claims.Secret.Reveal(), defaultRegions: t.claims.DefaultRegions}
 	caller.SessionPolicies, id.guards, err = t.policies(func(arn string) managedDocument { return g.managedDocument(s, caller.Principal.Account, arn) })
+	if err == nil && caller.Delegate != "" && len(caller.SessionPolicies) == 0 {
+		return identity{}, unknownKey(nil) // without its limits there is no delegation
+	}
 	if err == nil && caller.AssumedRoot {
 		if len(caller.SessionPolicies) == 0 {
 			return identity{}, unknownKey(nil) // without its task there is nothing that would bind it
@@ -289,6 +292,7 @@ func sessionCaller(s *snapshot.Snapshot, cl *session.Claims) (*authorizer.Caller
 		Issued: cl.Issued, Expires: cl.Expires, MFAAt: cl.MFAAt, MFAKnown: true,
 		SessionTags: cl.Tags, TransitiveTags: cl.TransitiveTagKeys,
 		SourceIdentity: cl.SourceIdentity, Provider: cl.Provider, Chained: cl.Chained, Console: cl.Console,
+		Delegate: cl.Delegate,
 	}
 	for _, k := range cl.Context {
 		caller.Keys = append(caller.Keys, authorizer.Key{Name: k.Key, Values: k.Values})

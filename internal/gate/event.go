@@ -164,6 +164,7 @@ func identityOf(s *snapshot.Snapshot, caller *authorizer.Caller) trail.Identity 
 	if !caller.Temporary {
 		return id
 	}
+	id.Delegate = caller.Delegate
 	id.Session = &trail.SessionContext{
 		Attributes:     trail.SessionAttributes{CreationDate: caller.Issued, MFAAuthenticated: !caller.MFAAt.IsZero()},
 		SourceIdentity: caller.SourceIdentity, AssumedRoot: caller.AssumedRoot,

@@ -281,7 +281,7 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"Tags.member.1.Key": "color", "Tags.member.1.Value": "red", "TagKeys.member.1": "color",
 		"VirtualMFADeviceName": "phone", "SerialNumber": "arn:aws:iam::" + i.account + ":mfa/phone",
 		"AuthenticationCode1": "123456", "AuthenticationCode2": "654321",
-		"Audience.member.1": "https://api.example.com", "SigningAlgorithm": "ES384",
+		"Audience.member.1": "https://api.example.com", "SigningAlgorithm": "ES384", "TradeInToken": "not a token",
 		"EncodedMessage": "AAAA", "TargetPrincipal": "111122223333",
 		"TaskPolicyArn.arn": "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials",
 		"Name":              "idp", "SAMLProviderArn": provider, "SAMLMetadataDocument": idp.Metadata(),

@@ -441,7 +441,7 @@ func (n *Node) wire(context.Context) error {
 	sc.Throttle, sc.Meter = n.throttle, n.metrics
 	sc.Operator = server.Operator{
 		TokenHash: n.token.hash, Accounts: accounts{n}, Quotas: quotas{n}, Regions: stsRegions{n}, Status: n.status, Events: n.events, Tokens: tokens{n}, Providers: providers{n}, Templates: templates{n},
-		ServiceRoles: serviceRoles{n}, Maintenance: maintenance{n}, Issuers: issuerKeys{n},
+		ServiceRoles: serviceRoles{n}, Maintenance: maintenance{n}, Issuers: issuerKeys{n}, Requests: delegationRequests{n},
 	}
 	n.server = server.New(sc)
 	n.metrics.Load(n.server.Load)

@@ -48,6 +48,8 @@ const (
 //	                             answer: {"Templates": [Template…]}, by name
 //	DELETE /_ostiary/v1/accounts/ID/delegation-templates/NAME
 //	                             answer: {"Name"}
+//	GET  /_ostiary/v1/accounts/ID/delegation-requests
+//	                             answer: {"Requests": [DelegationRequest…]}, those that the account made, by ID
 //	GET  /_ostiary/v1/accounts/ID/issuer
 //	                             answer: the account's [Issuer] of tokens for services elsewhere
 //	POST /_ostiary/v1/accounts/ID/issuer/rotate
@@ -82,6 +84,7 @@ type Operator struct {
 	Quotas    Quotas
 	Regions   STSRegions
 	Templates Templates
+	Requests  DelegationRequests
 	Issuers   IssuerKeys
 	Status    func(ctx context.Context) (Status, error)
 	Events    func(ctx context.Context, q EventQuery) (EventPage, error)
@@ -157,6 +160,9 @@ func (s *Server) operator() http.Handler {
 		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/delegation-templates", s.listTemplates)
 		mux.HandleFunc("PUT "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.putTemplate)
 		mux.HandleFunc("DELETE "+operatorPrefix+"accounts/{account}/delegation-templates/{name}", s.deleteTemplate)
+	}
+	if op.Requests != nil {
+		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/delegation-requests", s.listDelegationRequests)
 	}
 	if op.Issuers != nil {
 		mux.HandleFunc("GET "+operatorPrefix+"accounts/{account}/issuer", s.showIssuer)

@@ -30,6 +30,7 @@ const (
 	fieldContext        = 15 // repeated: a list of fields
 	fieldPacked         = 16
 	fieldPadding        = 17 // zeros that make a token as long as its holder asked for
+	fieldDelegate       = 18
 
 	// Inside fieldContext.
 	fieldContextKey   = 1
@@ -124,6 +125,7 @@ func (c *Claims) encode() ([]byte, error) {
 	if packed != nil {
 		b = appendField(b, fieldPacked, packed)
 	}
+	b = appendText(b, fieldDelegate, c.Delegate) // and no padding: see Issue
 	return b, nil
 }
 
@@ -209,6 +211,8 @@ func (c *Claims) set(tag byte, value []byte) error {
 		c.Region = string(value)
 	case fieldProvider:
 		c.Provider = string(value)
+	case fieldDelegate:
+		c.Delegate = string(value)
 	case fieldContext:
 		return c.setContext(value)
 	case fieldPacked:

@@ -89,6 +89,9 @@ type Claims struct {
 	Region         string    // region of the call that made the session
 	Provider       string    // identity provider of a federated session: ARN or name; aws:FederatedProvider
 	Context        []ContextKey
+	// Delegate is the account that acts by the principal's delegation; empty: the principal acts. Such a session has a session policy,
+	// and may do nothing that it does not allow.
+	Delegate string
 	// Console says that the credentials were made for the console, where a federated session may do more than through the
 	// API (D3 of the design).
 	Console bool
@@ -156,6 +159,9 @@ func Issue(ring *seal.Ring, c *Claims, minimum int) (string, error) {
 	text, err := c.encode()
 	if err != nil {
 		return "", err
+	}
+	if minimum > 0 && c.Delegate != "" {
+		return "", errors.New("session: issuing a token: those of delegations are as long as they are")
 	}
 	token, err := write(ring, prefix, seal.SessionToken, pad(text, minimum))
 	if err == nil && len(token) > MaxToken {
@@ -227,6 +233,8 @@ func (c *Claims) check() error {
 		return errors.New("no access key")
 	case c.Issued.Unix() <= 0 || c.Expires.Unix() <= c.Issued.Unix():
 		return errors.New("no life")
+	case c.Delegate != "" && c.Policy == "":
+		return errors.New("a delegation without limits")
 	case c.SessionName == "" && (c.Kind == AssumedRole || c.Kind == FederatedUser):
 		return errors.New("no session name")
 	}

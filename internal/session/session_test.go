@@ -79,10 +79,12 @@ func TestRoundTrip(t *testing.T) {
 	federated.Kind = session.FederatedUser
 	assumedRoot := plain()
 	assumedRoot.Kind, assumedRoot.SessionName = session.AssumedRoot, ""
+	delegated := full()
+	delegated.Delegate = "111122223333"
 	tagsOnly := plain()
 	tagsOnly.Tags = []entity.Tag{{Key: "a", Value: "b"}}
 	for name, c := range map[string]*session.Claims{"plain": plain(), "full": full(), "user": user, "root": root,
-		"federated": federated, "assumed root": assumedRoot, "tags": tagsOnly} {
+		"federated": federated, "assumed root": assumedRoot, "tags": tagsOnly, "delegated": delegated} {
 		t.Run(name, func(t *testing.T) {
 			token := issue(t, ring, c)
 			if !form.MatchString(token) || !session.Recognizes(token) {
@@ -222,22 +224,28 @@ func TestRotation(t *testing.T) {
 func TestIssueRefuses(t *testing.T) {
 	ring := newRing(t, "store-1")
 	for name, change := range map[string]func(*session.Claims){
-		"no kind":          func(c *session.Claims) { c.Kind = 0 },
-		"unknown kind":     func(c *session.Claims) { c.Kind = 77 },
-		"no account":       func(c *session.Claims) { c.Account = "" },
-		"no principal":     func(c *session.Claims) { c.PrincipalID = "" },
-		"no access key":    func(c *session.Claims) { c.AccessKeyID = "" },
-		"no secret":        func(c *session.Claims) { c.Secret = secret.Text{} },
-		"no time of issue": func(c *session.Claims) { c.Issued = time.Time{} },
-		"no end":           func(c *session.Claims) { c.Expires = time.Time{} },
-		"no life":          func(c *session.Claims) { c.Expires = c.Issued },
-		"no session name":  func(c *session.Claims) { c.SessionName = "" },
+		"no kind":                     func(c *session.Claims) { c.Kind = 0 },
+		"unknown kind":                func(c *session.Claims) { c.Kind = 77 },
+		"no account":                  func(c *session.Claims) { c.Account = "" },
+		"no principal":                func(c *session.Claims) { c.PrincipalID = "" },
+		"no access key":               func(c *session.Claims) { c.AccessKeyID = "" },
+		"no secret":                   func(c *session.Claims) { c.Secret = secret.Text{} },
+		"no time of issue":            func(c *session.Claims) { c.Issued = time.Time{} },
+		"no end":                      func(c *session.Claims) { c.Expires = time.Time{} },
+		"no life":                     func(c *session.Claims) { c.Expires = c.Issued },
+		"a delegation without limits": func(c *session.Claims) { c.Delegate = "111122223333" },
+		"no session name":             func(c *session.Claims) { c.SessionName = "" },
 	} {
 		c := plain()
 		change(c)
 		if token, err := session.Issue(ring, c, 0); err == nil || token != "" {
 			t.Errorf("%s: issued", name)
 		}
+	}
+	delegated := full()
+	delegated.Delegate = "111122223333"
+	if _, err := session.Issue(ring, delegated, 100); err == nil {
+		t.Error("a delegation's token was padded, and could not be read")
 	}
 	c := plain()
 	c.Provider = strings.Repeat("x", 7000)

@@ -149,6 +149,10 @@ func (h *Handler) end(c *session.Claims, f form) (time.Time, error) {
 	long, short := f["SessionDuration"], f["DurationSeconds"]
 	_, asksLong := f["SessionDuration"]
 	_, asksShort := f["DurationSeconds"]
+	if c.Delegate != "" {
+		// A console session would last beyond the delegation, and carry none of its limits.
+		return time.Time{}, &fault.Error{Kind: fault.UnknownKey, Message: sayInvalidCredentials, Cause: errKind}
+	}
 	switch c.Kind {
 	case session.AssumedRole:
 		switch {

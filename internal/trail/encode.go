@@ -75,6 +75,9 @@ func (i *Identity) appendJSON(dst []byte) []byte {
 		dst = append(dst, '}')
 	}
 	dst = appendOptional(dst, `,"invokedBy":`, i.InvokedBy)
+	if i.Delegate != "" {
+		dst = append(appendMember(dst, `,"invokedByDelegate":{"accountId":`, i.Delegate), '}')
+	}
 	dst = appendOptional(dst, `,"identityProvider":`, i.IdentityProvider)
 	return append(dst, '}')
 }

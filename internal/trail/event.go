@@ -68,6 +68,7 @@ type Identity struct {
 	UserName         string          `json:"userName"`
 	Session          *SessionContext `json:"sessionContext"` // nil for long-term credentials
 	InvokedBy        string          `json:"invokedBy"`
+	Delegate         string          `json:"-"` // invokedByDelegate.accountId: the account that acts by the identity's delegation
 	IdentityProvider string          `json:"identityProvider"`
 }
 

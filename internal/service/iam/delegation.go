@@ -2,7 +2,6 @@ package iam
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -182,6 +181,10 @@ func (s *service) UpdateDelegationRequest(ctx context.Context, c *gate.Call, in 
 
 // AcceptDelegationRequest approves a request.
 func (s *service) AcceptDelegationRequest(ctx context.Context, c *gate.Call, in *shape.AcceptDelegationRequestRequest) error {
+	if len(c.Caller.SessionPolicies) > 0 {
+		// The delegated session would act as the principal without the limits of this one.
+		return fault.New(fault.Denied, "Sessions with session policies cannot accept delegation requests.")
+	}
 	return s.moveDelegation(ctx, c, func(tx *directory.Tx) (*entity.DelegationRequest, error) {
 		return tx.AcceptDelegationRequest(in.DelegationRequestId, delegate(c))
 	})
@@ -220,7 +223,7 @@ func (s *service) moveDelegation(ctx context.Context, c *gate.Call, verb func(*d
 	if err == nil && s.notify != nil {
 		n := Notice{Channel: moved.Channel, RequestID: moved.ID, State: string(moved.State)}
 		if len(moved.Token) > 0 {
-			n.Token = secret.New(base64.RawURLEncoding.EncodeToString(moved.Token))
+			n.Token = directory.DelegationToken(moved)
 		}
 		s.notify(n)
 	}

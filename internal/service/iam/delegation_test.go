@@ -310,7 +310,11 @@ func (w *world) sentToken(id, owner string) {
 	if last.Channel != delegationTopic || last.RequestID != id || last.State != "FINALIZED" || told[len(told)-2].Token.Reveal() != "" {
 		t.Errorf("the requestor was told %+v", told)
 	}
-	sealed, err := base64.RawURLEncoding.DecodeString(last.Token.Reveal())
+	sent, body, _ := strings.Cut(last.Token.Reveal(), ".")
+	if sent != id {
+		t.Errorf("the token is of %s", sent)
+	}
+	sealed, err := base64.RawURLEncoding.DecodeString(body)
 	if err != nil {
 		t.Fatal(err)
 	}

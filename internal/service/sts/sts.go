@@ -91,6 +91,7 @@ func (s *service) rows() map[string]gate.Row {
 		"GetFederationToken":         {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: federationTokenChecks},
 		"GetSessionToken":            {Decides: gate.Always, ReadOnly: true, Responds: true}, // no permission is required (S2-323)
 		"DecodeAuthorizationMessage": {Decides: gate.ByPolicy, ReadOnly: true, Checks: decodeChecks},
+		"GetDelegatedAccessToken":    {Decides: gate.ByPolicy, ReadOnly: true, Responds: true, Checks: delegatedChecks},
 		"GetWebIdentityToken":        {Decides: gate.ByPolicy, ReadOnly: true, Checks: identityTokenChecks},
 		"GetAccessKeyInfo":           {Decides: gate.ByPolicy, ReadOnly: true, Checks: accessKeyInfoChecks},
 	}
@@ -110,6 +111,10 @@ func admit(c *gate.Call) error {
 	}
 	refused := false
 	switch {
+	case c.Caller.Delegate != "":
+		// Credentials that it got would outlive the delegation and have none of its limits, and a token would say that somebody
+		// else is the principal.
+		refused = name != "DecodeAuthorizationMessage" && name != "GetAccessKeyInfo"
 	case !c.Caller.Temporary:
 	case p == policy.User || p == policy.Root: // credentials of GetSessionToken (S2-329)
 		refused = name != "AssumeRole"

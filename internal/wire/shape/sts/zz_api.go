@@ -53,7 +53,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "GetDelegatedAccessToken", NewInput: func() wire.Input { return new(GetDelegatedAccessTokenRequest) },
 		NewOutput: func() wire.Output { return new(GetDelegatedAccessTokenResponse) },
 		Errors:    []string{"ExpiredTradeInTokenException", "RegionDisabledException", "PackedPolicyTooLarge"},
-		Unbuilt:   "Federated sessions: waits for the SAML and OpenID Connect verification.",
 	},
 	{
 		Name: "GetFederationToken", NewInput: func() wire.Input { return new(GetFederationTokenRequest) },

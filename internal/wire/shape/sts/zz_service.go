@@ -19,6 +19,7 @@ type Service[C any] interface {
 	DecodeAuthorizationMessage(ctx context.Context, c C, in *DecodeAuthorizationMessageRequest) (*DecodeAuthorizationMessageResponse, error)
 	GetAccessKeyInfo(ctx context.Context, c C, in *GetAccessKeyInfoRequest) (*GetAccessKeyInfoResponse, error)
 	GetCallerIdentity(ctx context.Context, c C, in *GetCallerIdentityRequest) (*GetCallerIdentityResponse, error)
+	GetDelegatedAccessToken(ctx context.Context, c C, in *GetDelegatedAccessTokenRequest) (*GetDelegatedAccessTokenResponse, error)
 	GetFederationToken(ctx context.Context, c C, in *GetFederationTokenRequest) (*GetFederationTokenResponse, error)
 	GetSessionToken(ctx context.Context, c C, in *GetSessionTokenRequest) (*GetSessionTokenResponse, error)
 	GetWebIdentityToken(ctx context.Context, c C, in *GetWebIdentityTokenRequest) (*GetWebIdentityTokenResponse, error)
@@ -34,6 +35,7 @@ func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 		"DecodeAuthorizationMessage": wire.WithOutput(s.DecodeAuthorizationMessage),
 		"GetAccessKeyInfo":           wire.WithOutput(s.GetAccessKeyInfo),
 		"GetCallerIdentity":          wire.WithOutput(s.GetCallerIdentity),
+		"GetDelegatedAccessToken":    wire.WithOutput(s.GetDelegatedAccessToken),
 		"GetFederationToken":         wire.WithOutput(s.GetFederationToken),
 		"GetSessionToken":            wire.WithOutput(s.GetSessionToken),
 		"GetWebIdentityToken":        wire.WithOutput(s.GetWebIdentityToken),
