@@ -56,6 +56,9 @@ func (w *Workload) client(ctx context.Context, number int) {
 		c := Call{
 			Kind: pick(r), User: w.Prefix + fmt.Sprint(r.IntN(w.Users)), Value: fmt.Sprintf("%d-%d", number, n), Node: r.IntN(len(w.Nodes)),
 		}
+		if c.Kind.writes() && w.Recorder.readable(c.User) {
+			c.Kind = [...]Kind{Get, Shown, Listed}[n%3]
+		}
 		a := Answer{Outcome: None}
 		if node := w.Nodes[c.Node](); node != nil {
 			a = w.call(number, node, c)
