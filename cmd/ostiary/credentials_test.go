@@ -223,7 +223,7 @@ func TestProfilesOfRoles(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, tool, "sts", "get-caller-identity", "--query", "Arn", "--output", "text", "--profile", profile)
-			cmd.Env = append(os.Environ(), "HOME="+p.dir) // where it keeps what it was given
+			cmd.Env = append(append(os.Environ(), testenv.Environment(t)...), "HOME="+p.dir) // where it keeps what it was given
 			cmd.Stdin = strings.NewReader(code + "\n")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // no terminal: it asks for the code on standard input
 			var say strings.Builder

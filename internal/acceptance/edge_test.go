@@ -177,7 +177,9 @@ func TestReload(t *testing.T) {
 	if !strings.Contains(text, "<Code>Throttling</Code>") {
 		t.Errorf("at one request a second the second one gets\n%s", text)
 	}
-	until(func() bool { return strings.Contains(p.output.String(), "request="+throttled+" service=sts operation=GetCallerIdentity outcome=Throttling ") })
+	until(func() bool {
+		return strings.Contains(p.output.String(), "request="+throttled+" service=sts operation=GetCallerIdentity outcome=Throttling ")
+	})
 
 	put("cert.pem", second.Body)
 	put("ostiary.toml", "rate_unauthenticated = 1000\nrate = 1\n")

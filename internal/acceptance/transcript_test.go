@@ -262,6 +262,7 @@ func newShell(t *testing.T, srv *ostiarytest.Server, tr *transcript) *shell {
 	env := slices.DeleteFunc(dev.Env(), func(v string) bool {
 		return strings.HasPrefix(v, "AWS_ACCESS_KEY_ID=") || strings.HasPrefix(v, "AWS_SECRET_ACCESS_KEY=")
 	})
+	env = append(env, testenv.Environment(t)...)
 	return &shell{dir: dir, env: append(env, "HOME="+dir, "AWS_CONFIG_FILE="+filepath.Join(dir, "config"),
 		"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(dir, "credentials"), "PRODUCTION="+production.AccountID, "DEVELOPMENT="+dev.AccountID)}
 }
@@ -349,7 +350,7 @@ func TestReadme(t *testing.T) {
 	}
 	// The reader's own environment, without what this machine's says about AWS.
 	env := slices.DeleteFunc(ostiarytest.Account{}.Env(), func(v string) bool { return strings.HasPrefix(v, "AWS_") })
-	s := &shell{dir: dir, env: append(env, "HOME="+dir, "AWS_PAGER=")}
+	s := &shell{dir: dir, env: append(append(env, testenv.Environment(t)...), "HOME="+dir, "AWS_PAGER=")}
 	stdout, stderr, failed := s.run(t, strings.ReplaceAll(script.String(), "http://127.0.0.1:4566", p.url))
 	if failed {
 		t.Fatalf("a command failed:\n%s\n%s", stdout, stderr)
