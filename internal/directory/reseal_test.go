@@ -87,6 +87,18 @@ func TestReseal(t *testing.T) {
 				s = w.state()
 			}
 		}
+		// Another package makes the keys of issuers.
+		issuer := &entity.IssuerKeys{}
+		for _, id := range []string{"a", "b"} {
+			sealed, err := w.ring.Seal(seal.TokenKey, []byte("key "+id), []byte(entity.IssuerKeyBinding(home, id)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			issuer.Keys = append(issuer.Keys, entity.IssuerSigningKey{ID: id, Sealed: sealed})
+		}
+		if _, err := w.store.Update(t.Context(), func(tx store.Txn) error { tx.Put(entity.IssuerKey(home), entity.Encode(issuer)); return nil }); err != nil {
+			t.Fatal(err)
+		}
 		before, _, keys, purposes := w.sealedNow()
 		for p, n := range purposes {
 			all[p] += n
@@ -118,7 +130,7 @@ func TestReseal(t *testing.T) {
 		}
 		w.intact()
 	}
-	for _, p := range []seal.Purpose{seal.AccessKeySecret, seal.TOTPSeed, seal.PrivateKey, seal.ServiceSecret, seal.DelegationToken} {
+	for _, p := range []seal.Purpose{seal.AccessKeySecret, seal.TOTPSeed, seal.PrivateKey, seal.ServiceSecret, seal.DelegationToken, seal.TokenKey} {
 		if all[p] == 0 {
 			t.Errorf("no %s was sealed", p)
 		}
@@ -129,7 +141,7 @@ func TestReseal(t *testing.T) {
 func TestEveryItemIsKnown(t *testing.T) {
 	known := map[string]bool{
 		"MFADevice.Sealed": true, "ServerCertificate.Sealed": true, "ServiceCredential.Sealed": true, "SAMLPrivateKey.Sealed": true,
-		"DelegationRequest.Token": true, "AccessKey.Sealed": true, "HardwareToken.Sealed": true,
+		"DelegationRequest.Token": true, "AccessKey.Sealed": true, "HardwareToken.Sealed": true, "IssuerSigningKey.Sealed": true,
 	}
 	seen := 0
 	var walk func(reflect.Type)
@@ -156,7 +168,7 @@ func TestEveryItemIsKnown(t *testing.T) {
 		entity.Account{}, entity.User{}, entity.Group{}, entity.Role{}, entity.Policy{}, entity.AccessKey{}, entity.HardwareToken{}, entity.OneTime{},
 		entity.LoginProfile{}, entity.MFADevice{}, entity.SSHKey{}, entity.SigningCertificate{}, entity.ServiceCredential{}, entity.ServerCertificate{},
 		entity.SAMLProvider{}, entity.OIDCProvider{}, entity.InstanceProfile{}, entity.RoleDeletion{}, entity.DelegationTemplate{},
-		entity.DelegationRequest{}, entity.DelegationAssignment{}, entity.Restoring{}, entity.Incarnation{},
+		entity.DelegationRequest{}, entity.DelegationAssignment{}, entity.IssuerKeys{}, entity.Restoring{}, entity.Incarnation{},
 	} {
 		walk(reflect.TypeOf(ty))
 	}

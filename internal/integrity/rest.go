@@ -162,6 +162,12 @@ func (c *check) other(parts []any, value []byte) error {
 			} else {
 				c.problem("it is no event")
 			}
+		case "iss":
+			_, err := entity.Decode[entity.IssuerKeys](value)
+			if err == nil && !c.accounts[id] {
+				c.problem("it is of the account %q, which does not exist", id)
+			}
+			return err
 		case "sys", "ec": // what the node reads at its start; ElastiCache's own
 		default:
 			c.problem("a key that nobody knows")
