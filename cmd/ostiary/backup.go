@@ -93,7 +93,11 @@ func (f *backupFlags) writer(ctx context.Context) func(io.Writer) error {
 			}
 			return nil
 		}
-		o, err := node.OpenOffline(ctx, f.node())
+		cfg, err := f.node()
+		if err != nil {
+			return err
+		}
+		o, err := node.OpenOffline(ctx, cfg)
 		if errors.Is(err, store.ErrLocked) {
 			return fmt.Errorf("%w: to back up a running server give --endpoint URL", err)
 		} else if err != nil {
@@ -169,8 +173,12 @@ func runRestore(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer file.Close()
+	cfg, err := f.node()
+	if err != nil {
+		return err
+	}
 	told := int64(0)
-	out, err := node.Restore(ctx, file, node.Restoration{Config: f.node(), Overwrite: f.overwrite, Progress: func(done, all int64) {
+	out, err := node.Restore(ctx, file, node.Restoration{Config: cfg, Overwrite: f.overwrite, Progress: func(done, all int64) {
 		if done-told >= 100_000 {
 			told = done
 			fmt.Fprintf(std.err, "%d of %d records\n", done, all)

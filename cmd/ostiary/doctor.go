@@ -82,7 +82,11 @@ func runDoctor(ctx context.Context, args []string, std stdio) error {
 
 func (f *doctorFlags) examine(ctx context.Context) (*doctor.Report, error) {
 	if f.endpoint == "" {
-		report, err := node.Examine(ctx, f.node())
+		cfg, err := f.node()
+		if err != nil {
+			return nil, err
+		}
+		report, err := node.Examine(ctx, cfg)
 		if errors.Is(err, store.ErrLocked) {
 			return nil, fmt.Errorf("%w: to look at a running server give --endpoint URL", err)
 		}

@@ -112,7 +112,11 @@ func keysMaster(ctx context.Context, args []string, std stdio) (err error) {
 	case f.end == (f.next != ""):
 		return usageError{errors.New("give either --new-master-key-file or --end")}
 	}
-	o, err := node.OpenOffline(ctx, f.node())
+	cfg, err := f.node()
+	if err != nil {
+		return err
+	}
+	o, err := node.OpenOffline(ctx, cfg)
 	if errors.Is(err, store.ErrLocked) {
 		return fmt.Errorf("%w: stop the server first", err)
 	} else if err != nil {

@@ -56,6 +56,14 @@ func (c *storeCommand) client() (*opclient.Client, error) {
 }
 
 // node is the configuration of the store.
-func (c *storeCommand) node() node.Config {
-	return node.Config{Dir: c.cfg.DataDir, Store: c.cfg.Store, Region: c.cfg.Region, MasterKeyFile: c.cfg.MasterKeyFile, Version: version()}
+func (c *storeCommand) node() (node.Config, error) {
+	where, err := config.ParseStore(c.cfg.Store)
+	if err != nil {
+		return node.Config{}, usageError{err}
+	}
+	master, err := masterFromEnvironment(c.cfg)
+	return node.Config{
+		Dir: c.cfg.DataDir, Store: where.Engine, Etcd: etcdOf(c.cfg, where), Region: c.cfg.Region, MasterKeyFile: c.cfg.MasterKeyFile, MasterKey: master,
+		Version: version(),
+	}, err
 }

@@ -157,7 +157,7 @@ func (c *check) other(parts []any, value []byte) error {
 	default:
 		switch parts[0] {
 		case "out":
-			if nanos, ok := parts[1].(uint64); ok && len(value) > 0 {
+			if nanos, ok := parts[max(1, len(parts)-2)].(uint64); ok && len(value) > 0 { // behind the node whose it is, if any
 				c.saw(time.Unix(0, int64(nanos)))
 			} else {
 				c.problem("it is no event")
@@ -168,7 +168,7 @@ func (c *check) other(parts []any, value []byte) error {
 				c.problem("it is of the account %q, which does not exist", id)
 			}
 			return err
-		case "sys", "ec": // what the node reads at its start; ElastiCache's own
+		case "sys", "ec", "node": // what the node reads at its start; ElastiCache's own; signs of life
 		default:
 			c.problem("a key that nobody knows")
 		}

@@ -73,9 +73,10 @@ type Keyring struct {
 	cfg     Config
 	mu      sync.Mutex
 	master  seal.Master
-	seen    []byte    // the wrapped ring that was adopted last
-	scanned time.Time // when keys were last looked for in the whole store
-	under   uint32    // the key that was current then
+	seen    []byte         // the wrapped ring that was adopted last
+	at      store.Revision // at which it was in the store
+	scanned time.Time      // when keys were last looked for in the whole store
+	under   uint32         // the key that was current then
 	wake    chan struct{}
 }
 
@@ -106,11 +107,12 @@ func Unwrap(master seal.Master, wrapped, next []byte) (*seal.Ring, error) {
 	return ring, err
 }
 
-// Saw takes over the ring that the store has now. A ring that does not open leaves the node with what it has.
-func (k *Keyring) Saw(wrapped, next []byte) error {
+// Saw takes over the ring that the store has at a revision, unless a later one was seen already. A ring that does not open leaves
+// the node with what it has.
+func (k *Keyring) Saw(at store.Revision, wrapped, next []byte) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if wrapped == nil || bytes.Equal(wrapped, k.seen) {
+	if wrapped == nil || at < k.at || bytes.Equal(wrapped, k.seen) {
 		return nil
 	}
 	ring, err := Unwrap(k.master, wrapped, next)
@@ -129,7 +131,7 @@ func (k *Keyring) Saw(wrapped, next []byte) error {
 	if err := k.cfg.Ring.Adopt(ring); err != nil {
 		return err
 	}
-	k.seen = wrapped
+	k.seen, k.at = wrapped, at
 	select {
 	case k.wake <- struct{}{}:
 	default:
@@ -142,7 +144,7 @@ func (k *Keyring) Saw(wrapped, next []byte) error {
 func (k *Keyring) change(ctx context.Context, fn func(*seal.Ring, store.Txn) (event string, key uint32, err error)) (changed bool, err error) {
 	master := k.Master()
 	var fresh []byte
-	_, err = k.cfg.Store.Update(ctx, func(tx store.Txn) error {
+	rev, err := k.cfg.Store.Update(ctx, func(tx store.Txn) error {
 		fresh = nil
 		wrapped, err := system(tx, entity.SysRing)
 		if err != nil {
@@ -177,7 +179,7 @@ func (k *Keyring) change(ctx context.Context, fn func(*seal.Ring, store.Txn) (ev
 	if err != nil || fresh == nil {
 		return false, err
 	}
-	return true, k.Saw(fresh, nil)
+	return true, k.Saw(rev, fresh, nil)
 }
 
 func system(r store.Reader, name string) ([]byte, error) {

@@ -102,11 +102,34 @@ func (w *world) system(name string) (value []byte) {
 	return value
 }
 
+func (w *world) head() store.Revision {
+	w.t.Helper()
+	rev, err := w.store.Head(w.t.Context())
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return rev
+}
+
+// TestLateNews: a ring that was read before the node changed it does not take the change back.
+func TestLateNews(t *testing.T) {
+	w := newWorld(t, 1, 0)
+	n := w.nodes[0]
+	at, old := w.head(), w.system(entity.SysRing)
+	if _, err := n.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := n.Saw(at, old, nil); err != nil {
+		t.Fatal(err)
+	}
+	w.want("old current")
+}
+
 // spread lets every node see the ring that the store has.
 func (w *world) spread() {
 	w.t.Helper()
 	for _, n := range w.nodes {
-		if err := n.Saw(w.system(entity.SysRing), w.system(entity.SysNextRing)); err != nil {
+		if err := n.Saw(w.head(), w.system(entity.SysRing), w.system(entity.SysNextRing)); err != nil {
 			w.t.Fatal(err)
 		}
 	}
@@ -457,11 +480,11 @@ func TestMaster(t *testing.T) {
 		}
 	}
 	// A node that runs goes on with what it has, and takes the new key when its file is there.
-	if err := n.Saw(w.system(entity.SysRing), nil); !errors.Is(err, seal.ErrMaster) || !w.opens(n, id, text) {
+	if err := n.Saw(w.head(), w.system(entity.SysRing), nil); !errors.Is(err, seal.ErrMaster) || !w.opens(n, id, text) {
 		t.Errorf("before the file is there: %v", err)
 	}
 	w.master = next
-	if err := n.Saw(w.system(entity.SysRing), nil); err != nil || n.Master() != next {
+	if err := n.Saw(w.head(), w.system(entity.SysRing), nil); err != nil || n.Master() != next {
 		t.Errorf("then: %v", err)
 	}
 	if _, err := n.Rotate(t.Context()); err != nil {

@@ -33,4 +33,4 @@ func (n *Node) migrateStore(ctx context.Context) error {
 }
 
 // alone reports whether no other node can have the store open.
-func (n *Node) alone() bool { return n.cfg.Store == "mem" || n.cfg.Store == "bolt" }
+func (n *Node) alone() bool { return !n.shared() }

@@ -81,7 +81,7 @@ func (n *Node) followSystem(ctx context.Context) error {
 	for {
 		records, at, err := readSystem(ctx, n.store)
 		if err == nil {
-			if err := n.systemChanged(records); err != nil {
+			if err := n.systemChanged(at, records); err != nil {
 				n.cfg.Logger.Error("the node ends", "error", err)
 				n.system.halt(err)
 				<-ctx.Done()
@@ -126,7 +126,7 @@ func (n *Node) awaitSystem(ctx context.Context, seen store.Revision) error {
 }
 
 // systemChanged takes over what may change while a node runs. An error says why it must not go on.
-func (n *Node) systemChanged(records map[string][]byte) error {
+func (n *Node) systemChanged(at store.Revision, records map[string][]byte) error {
 	if err := restoring(records); err != nil {
 		return err
 	}
@@ -140,7 +140,7 @@ func (n *Node) systemChanged(records map[string][]byte) error {
 	if n.clustered() {
 		n.setToken(records[sysToken]) // another node may have replaced it
 	}
-	if err := n.keys.Saw(records[entity.SysRing], records[entity.SysNextRing]); err != nil {
+	if err := n.keys.Saw(at, records[entity.SysRing], records[entity.SysNextRing]); err != nil {
 		// The node goes on with the keys that it has: they are good until the last is dropped.
 		n.cfg.Logger.Error("the key ring in the store does not open; put the new master key in the old one's place", "error", err)
 	}
