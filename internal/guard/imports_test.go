@@ -63,6 +63,8 @@ var forbidden = []struct {
 		because: "one importer for the client of the engines"},
 	{from: "...", never: []string{"internal/elasticache/engine/redis", "internal/elasticache/engine/memcached"}, except: []string{"internal/node"},
 		because: "above the seam an engine is a driver; which there are is wired once"},
+	{from: "internal/elasticache/engine/...", never: []string{"internal/elasticache/supervise", "internal/elasticache/topology"}, because: "the seam does not know who uses it"},
+	{from: "internal/elasticache/topology", never: []string{"internal/elasticache/supervise"}, because: "roles and slots are moved on nodes wherever they run"},
 	{from: "...", never: []string{"internal/elasticache/engine/enginetest"}, because: "only tests prove a driver"},
 	{from: "...", never: []string{"internal/checklist"}, except: []string{"internal/checklist/cover"}, because: "only tests say what they show"},
 	{from: "...", never: []string{"google.golang.org/grpc/...", "go.etcd.io/etcd/...", "go.uber.org/zap/..."}, except: []string{"internal/store/etcd"},

@@ -42,10 +42,13 @@ type Cluster interface {
 	Replicate(ctx context.Context, id string) error
 	// Takeover makes a replica the primary of its shard without asking the others: for when its primary is gone for good.
 	Takeover(ctx context.Context) error
-	// SetSlot changes a slot's state: [Importing] from, [Migrating] to or [Owned] by the node with an ID; [Stable] takes none.
-	SetSlot(ctx context.Context, slot int, state SlotState, id string) error
-	// Keys returns up to n names of keys in a slot that this node holds.
-	Keys(ctx context.Context, slot, n int) ([]string, error)
+	// HandOver makes this replica the primary of its shard while the old one lives, and loses nothing. It returns when it is.
+	HandOver(ctx context.Context) error
+	// SetSlots changes the state of slots: [Importing] from, [Migrating] to or [Owned] by the node with an ID; [Stable] takes none. On an error
+	// some may have changed.
+	SetSlots(ctx context.Context, state SlotState, id string, slots ...int) error
+	// Keys returns for each of some slots up to n names of keys that this node holds.
+	Keys(ctx context.Context, n int, slots ...int) ([][]string, error)
 	// MigrateKeys moves keys to the node at an endpoint, atomically each; a key that is gone already is no error. What the target has
 	// under the same name is replaced: while a slot moves, the source's copy is the one that counts.
 	MigrateKeys(ctx context.Context, to Endpoint, keys []string) error
@@ -53,7 +56,7 @@ type Cluster interface {
 	Reset(ctx context.Context) error
 }
 
-// SlotState is an argument of [Cluster.SetSlot].
+// SlotState is an argument of [Cluster.SetSlots].
 type SlotState string
 
 // The states of a slot.

@@ -45,7 +45,7 @@ var ErrPortTaken = errors.New("the port is taken")
 
 // Capabilities are what an engine's nodes can do. What is false answers [ErrUnsupported].
 type Capabilities struct {
-	Replication bool // ReplicaOf, ReplicateFrom, Promote
+	Replication bool // Spec.Source, ReplicateFrom, Promote, HandOver
 	ClusterMode bool // Spec.ClusterMode and Node.Cluster
 	Snapshots   bool // Save and Spec.Seed
 	Users       bool // Spec.Users and SetUsers
@@ -90,6 +90,10 @@ type Node interface {
 	ReplicateFrom(ctx context.Context, primary Endpoint) error
 	// Promote makes a replica a primary with the data it has. On a primary it does nothing.
 	Promote(ctx context.Context) error
+	// HandOver makes the replica at an endpoint the primary and this primary its replica, and loses nothing: writes wait until the replica
+	// has caught up. It returns when the roles are exchanged; on an error this node is the primary as before. Not in cluster mode:
+	// see [Cluster.HandOver].
+	HandOver(ctx context.Context, replica Endpoint) error
 	// Save writes the node's data to a file of the host, mode 0600, by way of a temporary file beside it: the file is complete
 	// or it is not there. Writers are not stopped; the snapshot is of one moment after the call.
 	Save(ctx context.Context, path string) error
@@ -138,6 +142,7 @@ type Info struct {
 	Offset   int64    // replication offset: what a primary has sent, what a replica has processed
 	Source   Endpoint // a replica's primary
 	LinkUp   bool     // a replica is connected to its primary and in step with it
+	Synced   bool     // a replica has had data from a primary at some time
 	Replicas []ReplicaInfo
 	Backlog  string // the replication ID: equal on nodes whose offsets may be compared
 

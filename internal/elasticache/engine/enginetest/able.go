@@ -46,6 +46,16 @@ func replication(t *testing.T, h Harness) {
 	if v, _, err := back.Get(t.Context(), "after"); v != "promotion" || err != nil {
 		t.Errorf("the old primary has %q, %v", v, err)
 	}
+	if err := replica.Node.HandOver(t.Context(), primary.Spec.Listen()); err != nil {
+		t.Fatal(err)
+	}
+	Await(t, "roles exchanged", inStep(primary, replica))
+	if err := back.Set(t.Context(), "after", "handing over"); err != nil {
+		t.Errorf("the primary that was handed over to: %v", err)
+	}
+	if err := primary.Node.HandOver(t.Context(), engine.Endpoint{Address: primary.Spec.Bind(), Port: 1}); err == nil {
+		t.Error("handing over to nobody succeeds")
+	}
 	change := h.Driver.Difference(replica.Spec, primary.Spec)
 	if !change.Source {
 		t.Errorf("a source that differs: %+v", change)
@@ -238,17 +248,18 @@ func clusterMode(t *testing.T, h Harness) {
 	slot := -1
 	var names []string
 	for s := range engine.Slots {
-		if names, err = a.Keys(ctx, s, 10); err != nil || len(names) > 0 {
-			slot = s
+		held, err := a.Keys(ctx, 10, s)
+		must(err)
+		if len(held[0]) > 0 {
+			slot, names = s, held[0]
 			break
 		}
 	}
-	must(err)
 	if slot < 0 {
 		t.Fatal("no slot has the key")
 	}
-	must(b.SetSlot(ctx, slot, engine.Importing, idA))
-	must(a.SetSlot(ctx, slot, engine.Migrating, idB))
+	must(b.SetSlots(ctx, engine.Importing, idA, slot, (slot+1)%engine.Slots))
+	must(a.SetSlots(ctx, engine.Migrating, idB, slot))
 	all, err := a.Nodes(ctx)
 	must(err)
 	for _, n := range all {
@@ -257,9 +268,10 @@ func clusterMode(t *testing.T, h Harness) {
 		}
 	}
 	must(a.MigrateKeys(ctx, nodes[1].Spec.Listen(), append(names, "{"+key(0)+"}gone")))
-	must(b.SetSlot(ctx, slot, engine.Owned, idB))
-	must(a.SetSlot(ctx, slot, engine.Owned, idB))
-	if moved, err := b.Keys(ctx, slot, 10); err != nil || len(moved) != len(names) {
+	must(b.SetSlots(ctx, engine.Owned, idB, slot))
+	must(a.SetSlots(ctx, engine.Owned, idB, slot))
+	must(b.SetSlots(ctx, engine.Stable, "", (slot+1)%engine.Slots))
+	if moved, err := b.Keys(ctx, 10, slot, (slot+1)%engine.Slots); err != nil || len(moved) != 2 || len(moved[0]) != len(names) || len(moved[1]) != 0 {
 		t.Errorf("moved %v, %v; want %v", moved, err, names)
 	}
 	must(a.DropSlots(ctx, []engine.SlotRange{{First: (slot + 1) % engine.Slots, Last: (slot + 1) % engine.Slots}}))

@@ -41,6 +41,7 @@ func Run(t *testing.T, h Harness) {
 		refusedSpec(t, h, func(s *engine.Spec) { s.Source = engine.Endpoint{Address: s.Bind(), Port: 1} })
 		refusedCall(t, h, func(ctx context.Context, n engine.Node) error { return n.ReplicateFrom(ctx, engine.Endpoint{}) })
 		refusedCall(t, h, func(ctx context.Context, n engine.Node) error { return n.Promote(ctx) })
+		refusedCall(t, h, func(ctx context.Context, n engine.Node) error { return n.HandOver(ctx, engine.Endpoint{}) })
 	})
 	part("snapshots", caps.Snapshots, snapshots, func(t *testing.T, h Harness) {
 		refusedSpec(t, h, func(s *engine.Spec) { s.Seed = "/a/snapshot.rdb" })

@@ -129,12 +129,14 @@ func (n *node) unsupported() error {
 	return fmt.Errorf("node %s is memcached: %w", n.spec.ID, engine.ErrUnsupported)
 }
 
-// SetUsers, ReplicateFrom, Promote and Save are what memcached cannot do.
+// SetUsers, ReplicateFrom, Promote, HandOver and Save are what memcached cannot do.
 func (n *node) SetUsers(context.Context, []engine.User) error { return n.unsupported() }
 
 func (n *node) ReplicateFrom(context.Context, engine.Endpoint) error { return n.unsupported() }
 
 func (n *node) Promote(context.Context) error { return n.unsupported() }
+
+func (n *node) HandOver(context.Context, engine.Endpoint) error { return n.unsupported() }
 
 func (n *node) Save(context.Context, string) error { return n.unsupported() }
 

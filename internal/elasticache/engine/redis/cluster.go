@@ -3,6 +3,9 @@ package redis
 import (
 	"context"
 	"fmt"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
 
 	"github.com/ostiary-iam/ostiary/internal/elasticache/engine"
 )
@@ -87,20 +90,74 @@ func (c cluster) Takeover(ctx context.Context) error {
 	return c.run(ctx, "CLUSTER", "FAILOVER", "TAKEOVER")
 }
 
-func (c cluster) SetSlot(ctx context.Context, slot int, state engine.SlotState, id string) error {
-	args := []any{"CLUSTER", "SETSLOT", slot, string(state)}
-	if state != engine.Stable {
-		args = append(args, id)
+// HandOver implements [engine.Cluster]. The engine says nothing when a request comes to nothing, after five seconds: because the bus was not
+// connected, or because a primary has voted a moment ago. So the first is waited for, and the request is made again.
+func (c cluster) HandOver(ctx context.Context) error {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		nodes, err := c.Nodes(ctx)
+		if err != nil {
+			return err
+		}
+		connected := true
+		for _, n := range nodes {
+			if n.Myself && n.Role == engine.Primary {
+				return nil
+			}
+			connected = connected && (n.Linked || n.Myself || n.Failed)
+		}
+		if connected {
+			if err := c.run(ctx, "CLUSTER", "FAILOVER"); err != nil {
+				return err
+			}
+			try, cancel := context.WithTimeout(ctx, 6*time.Second)
+			err := c.becomes(try, engine.Primary, func(map[string]string) bool { return false })
+			cancel()
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("node %s: exchanging roles: %w", c.spec.ID, ctx.Err())
+		case <-tick.C:
+		}
 	}
-	return c.run(ctx, args...)
 }
 
-func (c cluster) Keys(ctx context.Context, slot, n int) ([]string, error) {
-	keys, err := c.do(ctx, "CLUSTER", "GETKEYSINSLOT", slot, n).StringSlice()
+func (c cluster) SetSlots(ctx context.Context, state engine.SlotState, id string, slots ...int) error {
+	_, err := c.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		for _, slot := range slots {
+			args := []any{"CLUSTER", "SETSLOT", slot, string(state)}
+			if state != engine.Stable {
+				args = append(args, id)
+			}
+			p.Do(ctx, args...)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("node %s: CLUSTER SETSLOT: %w", c.spec.ID, classify(err))
+	}
+	return nil
+}
+
+func (c cluster) Keys(ctx context.Context, n int, slots ...int) ([][]string, error) {
+	answers, err := c.client.Pipelined(ctx, func(p goredis.Pipeliner) error {
+		for _, slot := range slots {
+			p.ClusterGetKeysInSlot(ctx, slot, n)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("node %s: CLUSTER GETKEYSINSLOT: %w", c.spec.ID, classify(err))
 	}
-	return keys, nil
+	all := make([][]string, len(answers))
+	for i, a := range answers {
+		all[i] = a.(*goredis.StringSliceCmd).Val()
+	}
+	return all, nil
 }
 
 func (c cluster) MigrateKeys(ctx context.Context, to engine.Endpoint, keys []string) error {

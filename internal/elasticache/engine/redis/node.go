@@ -37,10 +37,12 @@ type node struct {
 var _ engine.Node = (*node)(nil)
 
 func connect(d *Driver, spec engine.Spec) (*node, error) {
+	// The pool is large because the library stops dialling at once after as many failures as it may have connections: a node that starts would
+	// be found a second late. It holds one connection.
 	o := &goredis.Options{
 		Addr: spec.Listen().String(), Username: engine.Admin, Password: spec.Admin.Reveal(), Protocol: 2,
 		ContextTimeoutEnabled: true, DialTimeout: 2 * time.Second, ReadTimeout: 30 * time.Second, WriteTimeout: 10 * time.Second,
-		MaxRetries: -1, DialerRetries: 1, PoolSize: 4, MaxIdleConns: 1, DisableIdentity: true,
+		MaxRetries: -1, DialerRetries: 1, PoolSize: 200, MaxIdleConns: 1, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 	}
 	if spec.TLS != nil && spec.TLS.Port == 0 {
@@ -156,6 +158,9 @@ func parseInfo(text string) engine.Info {
 		info.Offset = number("slave_repl_offset")
 		info.Source = endpoint(f["master_host"], f["master_port"])
 		info.LinkUp = f["master_link_status"] == "up" && f["master_sync_in_progress"] != "1"
+		// A node that has never been connected says -1, and its offset is at most its own 1.
+		since, err := strconv.Atoi(f["master_link_down_since_seconds"])
+		info.Synced = info.LinkUp || err == nil && since >= 0 || info.Offset > 1
 	}
 	for i := 0; f["slave"+strconv.Itoa(i)] != ""; i++ {
 		part := map[string]string{}
@@ -247,6 +252,43 @@ func (n *node) Promote(ctx context.Context) error {
 		return n.Cluster().Takeover(ctx)
 	}
 	return n.run(ctx, "REPLICAOF", "NO", "ONE")
+}
+
+// HandOver implements [engine.Node].
+func (n *node) HandOver(ctx context.Context, replica engine.Endpoint) error {
+	if n.spec.ClusterMode {
+		return fmt.Errorf("node %s is in cluster mode: %w", n.spec.ID, engine.ErrUnsupported)
+	}
+	if err := n.run(ctx, "FAILOVER", "TO", replica.Address.String(), replica.Port, "TIMEOUT", 10_000); err != nil {
+		return err
+	}
+	return n.becomes(ctx, engine.Replica, func(f map[string]string) bool { return f["master_failover_state"] == "no-failover" })
+}
+
+// becomes waits for a role. It ends early where over, asked twice in a row in the old role, says that the engine has given up.
+func (n *node) becomes(ctx context.Context, role engine.Role, over func(map[string]string) bool) error {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for given := 0; ; {
+		text, err := n.do(ctx, "INFO", "replication").Text()
+		if err != nil {
+			return fmt.Errorf("node %s: INFO: %w", n.spec.ID, classify(err))
+		}
+		if parseInfo(text).Role == role {
+			return nil
+		}
+		if over(fields(text)) {
+			given++
+		}
+		if given >= 2 {
+			return fmt.Errorf("node %s: the engine gave up exchanging roles: see its log", n.spec.ID)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("node %s: exchanging roles: %w", n.spec.ID, ctx.Err())
+		case <-tick.C:
+		}
+	}
 }
 
 // Save implements [engine.Node]. The engine renames a complete file into place, so that another file than before under the same name is
