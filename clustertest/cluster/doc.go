@@ -2,6 +2,7 @@
 //
 //	c := cluster.Start(t, cluster.Options{})            // three members on loopback, healthy
 //	n := cluster.StartNode(t, cluster.NodeOptions{Store: c.Store("ostiary")})
+//	n := cluster.StartNode(t, cluster.NodeOptions{Store: c.Store("ostiary")})
 //	leader := c.Leader(t)
 //	leader.Kill()                                       // as kill -9 does
 //	leader.Start()                                      // with the data it had

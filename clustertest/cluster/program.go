@@ -15,15 +15,16 @@ import (
 
 // program builds a package's command, once.
 type program struct {
-	pkg  string
-	once sync.Once
-	path string
-	err  error
+	pkg    string
+	module string // that it belongs to; empty means the module of the test
+	once   sync.Once
+	path   string
+	err    error
 }
 
 var (
 	memberProgram = &program{pkg: "github.com/ostiary-iam/ostiary/clustertest/member"}
-	nodeProgram   = &program{pkg: "github.com/ostiary-iam/ostiary/cmd/ostiary"}
+	nodeProgram   = &program{pkg: "github.com/ostiary-iam/ostiary/cmd/ostiary", module: "github.com/ostiary-iam/ostiary"}
 )
 
 // build returns the command's path. What it built stays until the machine tidies its directory for such files.
@@ -37,6 +38,14 @@ func (p *program) build(t testing.TB) string {
 		}
 		p.path = filepath.Join(dir, filepath.Base(p.pkg))
 		cmd := exec.Command("go", "build", "-o", p.path, p.pkg)
+		if p.module != "" { // each with the dependencies of its own module
+			dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", p.module).Output()
+			if err != nil {
+				p.err = fmt.Errorf("looking for the module %s: %w", p.module, err)
+				return
+			}
+			cmd.Dir = strings.TrimSpace(string(dir))
+		}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			p.err = fmt.Errorf("building %s: %w\n%s", p.pkg, err, out)
 		}
