@@ -36,7 +36,8 @@ type stats struct {
 	CPU              time.Duration
 	Allocations      uint64 // objects
 	AllocatedBytes   uint64
-	Heap, Peak       uint64 // bytes: live after a collection, where one was asked for; the process's greatest resident size
+	Heap             uint64 // bytes; live ones after a collection, where one was asked for
+	Resident, Mapped uint64 // bytes in memory: of the process's own, and of its files' pages, which the system takes back at need
 	CollectorPercent float64
 }
 
@@ -210,5 +211,22 @@ func measured() stats {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for oneself
 	return stats{CPU: time.Duration(u.Utime.Nano() + u.Stime.Nano()), Allocations: m.Mallocs, AllocatedBytes: m.TotalAlloc,
-		Heap: m.HeapAlloc, Peak: uint64(u.Maxrss) << 10, CollectorPercent: 100 * m.GCCPUFraction}
+		Heap: m.HeapAlloc, Resident: status("RssAnon"), Mapped: status("RssFile"), CollectorPercent: 100 * m.GCCPUFraction}
+}
+
+// status is a line of /proc/self/status, in bytes; zero where there is none.
+func status(name string) uint64 {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var kib uint64
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			if _, err := fmt.Sscan(rest, &kib); err == nil {
+				return kib << 10
+			}
+		}
+	}
+	return 0
 }

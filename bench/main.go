@@ -31,6 +31,7 @@ var parts = []struct {
 	run         func(r *report) error
 }{
 	{"engines", "policy decisions: Ostiary's engine and others", engines},
+	{"paths", "what a request passes through, each alone: go test -bench", paths},
 	{"requests", "API calls over loopback, signed, at 1, 16 and 256 connections, against a handler that does nothing", requests},
 	{"writes", "CreateUser, durable, against fsync", writes},
 	{"memory", "heap for each entity, by kind; a million users", memory},
