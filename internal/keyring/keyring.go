@@ -143,11 +143,10 @@ func (k *Keyring) Saw(at store.Revision, wrapped, next []byte) error {
 // empty name means that there is nothing to do.
 func (k *Keyring) change(ctx context.Context, fn func(*seal.Ring, store.Txn) (event string, key uint32, err error)) (changed bool, err error) {
 	master := k.Master()
-	var fresh []byte
-	rev, err := k.cfg.Store.Update(ctx, func(tx store.Txn) error {
+	var wrapped, fresh []byte
+	rev, err := k.cfg.Store.Update(ctx, func(tx store.Txn) (err error) {
 		fresh = nil
-		wrapped, err := system(tx, entity.SysRing)
-		if err != nil {
+		if wrapped, err = system(tx, entity.SysRing); err != nil {
 			return err
 		}
 		if next, err := system(tx, entity.SysNextRing); err != nil {
@@ -176,8 +175,11 @@ func (k *Keyring) change(ctx context.Context, fn func(*seal.Ring, store.Txn) (ev
 		}
 		return err
 	})
-	if err != nil || fresh == nil {
+	if err != nil {
 		return false, err
+	}
+	if fresh == nil { // somebody was faster: what he did is known before this returns
+		return false, k.Saw(rev, wrapped, nil)
 	}
 	return true, k.Saw(rev, fresh, nil)
 }

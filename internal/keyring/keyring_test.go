@@ -299,9 +299,9 @@ func TestThreeNodes(t *testing.T) {
 	w.want("current waiting")
 	w.now = w.now.Add(time.Minute)
 	w.tend(c)
-	w.tend(b) // has not heard of it, and finds it done
-	if states(c) != "old current" || states(a) != "current waiting" {
-		t.Errorf("%s, %s", states(c), states(a))
+	w.tend(b) // has not heard of it, finds it done, and knows it then
+	if states(c) != "old current" || states(b) != "old current" || states(a) != "current waiting" {
+		t.Errorf("%s, %s, %s", states(c), states(b), states(a))
 	}
 	token := w.token(c)
 	if _, err := session.Open(a.ring, token); err != nil {
