@@ -54,6 +54,8 @@ var forbidden = []struct {
 		because: "it runs beside programs, on other machines than the server's, and decides nothing"},
 	{from: "internal/credprocess", never: []string{"internal/directory", "internal/store/...", "internal/gate", "internal/snapshot", "internal/node", "internal/server", "internal/wire/..."},
 		because: "it is a client: what it knows of the server is what AWS documents"},
+	{from: "internal/cell", never: []string{"internal/directory", "internal/gate", "internal/snapshot", "internal/node"},
+		because: "what moves an account knows whose a record is and nothing else of it"},
 	{from: "internal/sshkey", never: []string{"internal/directory", "internal/entity", "internal/store/...", "net/http"},
 		because: "what callers upload is read by pure functions, which can be tested and fuzzed alone"},
 	{from: "...", never: []string{"golang.org/x/crypto/ssh"}, because: "a public key is three fields: no server links a protocol for them; tests compare with it"},
