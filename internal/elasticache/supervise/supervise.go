@@ -331,7 +331,7 @@ func (s *Supervisor) List() []Status {
 	return all
 }
 
-// Node returns a handle on a node that has a port. The caller does not close it; it serves until the node is removed or its address changes.
+// Node returns a handle on a node whose process runs. The caller does not close it; it serves as long as that process: ask again after an end.
 func (s *Supervisor) Node(id string) (engine.Node, error) {
 	w, err := s.worker(id)
 	if err != nil {

@@ -491,7 +491,7 @@ func TestStrangersAreLeftAlone(t *testing.T) {
 	if err := s.Close(t.Context()); err != nil || !alive(twin.Process.Pid) {
 		t.Errorf("closing: %v; the stranger lives: %v", err, alive(twin.Process.Pid))
 	}
-	s = open(t, config(dir, &seen)) // nobody wants the node: the stranger is no orphan
+	open(t, config(dir, &seen)) // nobody wants the node: the stranger is no orphan
 	if !alive(twin.Process.Pid) || len(seen.of(supervise.Orphan)) > 0 {
 		t.Error("a stranger was stopped as an orphan")
 	}

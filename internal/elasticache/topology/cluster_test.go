@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -409,5 +410,32 @@ func TestCreateClusterAgain(t *testing.T) {
 	cancel()
 	if err := topology.CreateCluster(ctx, all); !errors.Is(err, context.Canceled) {
 		t.Errorf("with a context that ended: %v", err)
+	}
+}
+
+// TestBackupAndRestore makes a cluster of the snapshots of another: each shard begins with its snapshot and the slots it had.
+func TestBackupAndRestore(t *testing.T) {
+	t.Parallel()
+	all, _ := create(t, 2, 0)
+	c := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{all[0].Primary.Endpoint.String()}, DisableIdentity: true})
+	defer c.Close()
+	for i := range 500 {
+		must(t, c.Set(t.Context(), fmt.Sprint("k", i), i, 0).Err())
+	}
+	var restored []topology.Shard
+	for _, s := range all {
+		path := filepath.Join(t.TempDir(), "snapshot.rdb")
+		must(t, s.Primary.Node.Save(patience(t), path))
+		n := start(t, s.ID+"-restored", func(sp *engine.Spec) { sp.ClusterMode, sp.Seed = true, path })
+		restored = append(restored, topology.Shard{ID: s.ID, Primary: n.Member, Slots: s.Slots})
+	}
+	must(t, topology.CreateCluster(patience(t), restored))
+	holds(t, restored, ids(restored))
+	r := goredis.NewClusterClient(&goredis.ClusterOptions{Addrs: []string{restored[1].Primary.Endpoint.String()}, DisableIdentity: true})
+	defer r.Close()
+	for i := range 500 {
+		if got, err := r.Get(t.Context(), fmt.Sprint("k", i)).Int(); err != nil || got != i {
+			t.Fatalf("k%d is %d, %v", i, got, err)
+		}
 	}
 }
