@@ -2,10 +2,8 @@ package nodes_test
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,82 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/ostiary-iam/ostiary/clustertest/embedded"
+	"github.com/ostiary-iam/ostiary/clustertest/severed"
 	"github.com/ostiary-iam/ostiary/internal/node"
 )
-
-// wire is a proxy on loopback that can be cut.
-type wire struct {
-	ln     net.Listener
-	target string
-
-	mu    sync.Mutex
-	cut   bool
-	conns map[net.Conn]bool
-}
-
-func newWire(t *testing.T, target string) *wire {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{ln: ln, target: target, conns: make(map[net.Conn]bool)}
-	var serving sync.WaitGroup
-	serving.Go(func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			serving.Go(func() { w.serve(in) })
-		}
-	})
-	t.Cleanup(func() {
-		_ = ln.Close()
-		w.setCut(true)
-		serving.Wait()
-	})
-	return w
-}
-
-func (w *wire) serve(in net.Conn) {
-	defer in.Close()
-	out, err := net.Dial("tcp", w.target)
-	if err != nil {
-		return
-	}
-	defer out.Close()
-	w.mu.Lock()
-	if w.cut {
-		w.mu.Unlock()
-		return
-	}
-	w.conns[in], w.conns[out] = true, true
-	w.mu.Unlock()
-	var both sync.WaitGroup
-	pass := func(to, from net.Conn) {
-		_, _ = io.Copy(to, from)
-		_ = to.Close()
-		_ = from.Close()
-	}
-	both.Go(func() { pass(in, out) })
-	both.Go(func() { pass(out, in) })
-	both.Wait()
-	w.mu.Lock()
-	delete(w.conns, in)
-	delete(w.conns, out)
-	w.mu.Unlock()
-}
-
-func (w *wire) setCut(cut bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.cut = cut; cut {
-		for c := range w.conns {
-			_ = c.Close()
-		}
-	}
-}
 
 // get reads a page of the node.
 func (m *member) get(path string) (status int, body string) {
@@ -108,8 +33,8 @@ func (m *member) get(path string) (status int, body string) {
 // TestStoreOutOfReach: a node that is cut off from etcd goes on to decide, refuses to write, decides nothing once the bound has passed, and
 // comes back by itself.
 func TestStoreOutOfReach(t *testing.T) {
-	proxy := newWire(t, embedded.Start(t, embedded.Options{}))
-	w := worldOn(t, 1, proxy.ln.Addr().String(), node.Config{MaxStale: 6 * time.Second, Etcd: node.Etcd{Timeout: 500 * time.Millisecond}})
+	proxy := severed.New(t, embedded.Start(t, embedded.Options{}))
+	w := worldOn(t, 1, proxy.Addr(), node.Config{MaxStale: 6 * time.Second, Etcd: node.Etcd{Timeout: 500 * time.Millisecond}})
 	m := w.nodes[0]
 	create := func(name string) error {
 		_, err := m.iam().CreateUser(w.ctx, &iam.CreateUserInput{UserName: &name})
@@ -122,7 +47,7 @@ func TestStoreOutOfReach(t *testing.T) {
 	if err := create("ann"); err != nil {
 		t.Fatal(err)
 	}
-	proxy.setCut(true)
+	proxy.Cut(true)
 	if err := create("bob"); code(err) != "ServiceFailure" && code(err) != "ServiceUnavailable" {
 		t.Errorf("a write without a store: %v", err)
 	}
@@ -142,7 +67,7 @@ func TestStoreOutOfReach(t *testing.T) {
 	if _, body := m.get("/metrics"); !strings.Contains(body, "ostiary_fails_closed 1") || !strings.Contains(body, `ostiary_store_info{engine="etcd"} 1`) {
 		t.Errorf("past the bound the metrics are\n%s", body)
 	}
-	proxy.setCut(false)
+	proxy.Cut(false)
 	w.eventually("the node comes back", func() bool { return read() == nil })
 	w.eventually("and is ready", func() bool { status, _ := m.get("/readyz"); return status == http.StatusOK })
 	w.eventually("and writes", func() bool { c := code(create("carl")); return c == "" || c == "EntityAlreadyExists" })

@@ -192,6 +192,7 @@ type watcher struct {
 	begun bool
 	told  store.Revision // the newest one that was yielded
 	since time.Time      // of the last notice: when it was proven
+	aside proof          // one to reach
 
 	ask   time.Time // when to ask for progress; zero is not
 	asked time.Time // when it was asked for last, and no answer came; zero is not
@@ -205,9 +206,9 @@ func (w *watcher) step() (more bool, err error) {
 		return true, fmt.Errorf("%w: the store went back", store.ErrCompacted)
 	}
 	now := w.s.cfg.Now()
-	if w.due(last, now) {
-		w.told, w.since, w.begun = w.at, last.at, true
-		return w.yield(store.Batch{Revision: w.at, Proven: last.at}, nil), nil
+	if p := w.reachable(last, now); w.due(p, now) {
+		w.told, w.since, w.begun, w.aside = w.at, p.at, true, proof{}
+		return w.yield(store.Batch{Revision: w.at, Proven: p.at}, nil), nil
 	}
 	w.plan(highest, now)
 	timer := time.NewTimer(w.wait(now))
@@ -229,6 +230,18 @@ func (w *watcher) step() (more bool, err error) {
 		w.request()
 	}
 	return true, nil
+}
+
+// reachable returns the newest proof, or while the watch is behind it one that was set aside earlier: where much is written there is always
+// a newer one, and a watch that only looked at that would never have anything to say.
+func (w *watcher) reachable(last proof, now time.Time) proof {
+	if w.at >= last.revision {
+		return last
+	}
+	if !w.aside.at.After(w.since) || now.Sub(w.aside.at) > store.ProgressInterval {
+		w.aside = last
+	}
+	return w.aside
 }
 
 // due says whether the proof is one for this watch, and worth telling.
