@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http/httptest"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -45,7 +44,6 @@ type member struct {
 	dir string
 	url string
 	srv *httptest.Server
-	log *strings.Builder
 }
 
 // newWorld starts n nodes at once on an empty etcd.
