@@ -135,13 +135,13 @@ const handOutWait = 10 * time.Second
 
 // handedOut reports whether the root user's key has been handed out; in a cluster it waits a while for the node that made it.
 func (n *Node) handedOut(ctx context.Context) (bool, error) {
-	value, done, err := n.readRecord(ctx, sysHandedOut)
+	_, done, err := n.readRecord(ctx, sysHandedOut)
 	if err != nil || done || !n.clustered() {
 		return done, err
 	}
 	waiting, cancel := context.WithTimeout(ctx, handOutWait)
 	defer cancel()
-	value, err = n.awaitRecord(waiting, sysHandedOut)
+	value, err := n.awaitRecord(waiting, sysHandedOut)
 	switch {
 	case ctx.Err() != nil:
 		return false, ctx.Err()
