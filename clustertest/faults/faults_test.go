@@ -70,7 +70,7 @@ func TestFaults(t *testing.T) {
 			r.Answered(calls(), done)
 			w.nodes[0].restart()
 		}},
-		{"leader-killed", false, func(t *testing.T, r *history.Recorder) {
+		{"leader-killed", true, func(t *testing.T, r *history.Recorder) {
 			leader := w.etcd.Leader(t)
 			leader.Kill()
 			r.Answered(calls(), done)

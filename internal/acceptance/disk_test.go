@@ -219,7 +219,7 @@ func afterPowerCut(t testing.TB, d *diskfault.Disk, dir, again string) {
 		if _, err := os.Stat(filepath.Join(dir, name)); errors.Is(err, os.ErrNotExist) {
 			continue // it was removed
 		}
-		must(0, os.WriteFile(filepath.Join(again, name), r.Cut(diskfault.Nothing), 0o600))(t)
+		must(0, r.Cut(diskfault.Nothing).Write(filepath.Join(again, name)))(t)
 	}
 }
 

@@ -3,6 +3,7 @@ package diskfault
 import (
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 )
 
@@ -11,15 +12,29 @@ const sector = 512
 
 // Replay follows one file through a journal and tells what is on its disk. Make it with [NewReplay].
 type Replay struct {
-	durable []byte
+	durable Image
 	pending []Record           // written since, in order: may be on the disk, and the next sync brings them there
 	doomed  map[int64][]Record // :: sector → writes whose sync failed: may be on the disk, and no sync does anything about it until the sector is written again
 	size    int64              // what a doomed truncation may have made the file longer to
 }
 
+// Image is a file: some bytes, and zeros behind them up to its size.
+type Image struct {
+	Data []byte
+	Size int64
+}
+
+// Write makes the file.
+func (f Image) Write(path string) error {
+	if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+		return err
+	}
+	return os.Truncate(path, f.Size)
+}
+
 // NewReplay begins with a file that is durable as it is; nil is one that is empty.
 func NewReplay(start []byte) *Replay {
-	return &Replay{durable: slices.Clone(start), doomed: make(map[int64][]Record)}
+	return &Replay{durable: Image{slices.Clone(start), int64(len(start))}, doomed: make(map[int64][]Record)}
 }
 
 // Step takes one record of the file's own.
@@ -75,9 +90,9 @@ func Everything() bool { return true }
 func Any(r *rand.Rand) Chance { return func() bool { return r.IntN(2) == 0 } }
 
 // Cut returns the file as a power failure now leaves it.
-func (p *Replay) Cut(there Chance) []byte {
-	image := slices.Clone(p.durable)
-	if p.size > int64(len(image)) && there() {
+func (p *Replay) Cut(there Chance) Image {
+	image := Image{slices.Clone(p.durable.Data), p.durable.Size}
+	if p.size > image.Size && there() {
 		image = resize(image, p.size)
 	}
 	for _, s := range slices.Sorted(maps.Keys(p.doomed)) {
@@ -118,17 +133,20 @@ func sectors(w Record) func(func(Record) bool) {
 	}
 }
 
-func put(file []byte, w Record) []byte {
-	if end := w.Offset + int64(w.Done); int64(len(file)) < end {
-		file = resize(file, end)
+func put(file Image, w Record) Image {
+	end := w.Offset + int64(w.Done)
+	if n := int64(len(file.Data)); n < end {
+		file.Data = append(file.Data, make([]byte, end-n)...)
 	}
-	copy(file[w.Offset:], w.Data[:w.Done])
+	copy(file.Data[w.Offset:], w.Data[:w.Done])
+	file.Size = max(file.Size, end)
 	return file
 }
 
-func resize(file []byte, size int64) []byte {
-	if int64(len(file)) >= size {
-		return file[:size:size]
+func resize(file Image, size int64) Image {
+	if int64(len(file.Data)) > size {
+		file.Data = file.Data[:size:size]
 	}
-	return append(file, make([]byte, size-int64(len(file)))...)
+	file.Size = size
+	return file
 }
