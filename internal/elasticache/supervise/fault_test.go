@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/ostiary-iam/ostiary/internal/elasticache/engine"
 	"github.com/ostiary-iam/ostiary/internal/elasticache/engine/enginetest"
+	"github.com/ostiary-iam/ostiary/internal/elasticache/engine/memcached"
 	"github.com/ostiary-iam/ostiary/internal/elasticache/supervise"
 	"github.com/ostiary-iam/ostiary/internal/testenv"
 )
@@ -241,4 +243,66 @@ func TestHundredNodes(t *testing.T) {
 	if left := below(t, dir); len(left) > 0 {
 		t.Errorf("processes %v", left)
 	}
+}
+
+// elsewhere is a driver whose nodes listen at another port than they should.
+type elsewhere struct {
+	engine.Driver
+	port int
+}
+
+func (d elsewhere) Prepare(spec engine.Spec, b engine.Binary) (engine.Launch, error) {
+	spec.Port = d.port
+	return d.Driver.Prepare(spec, b)
+}
+
+// TestStrangerAnswers has a stranger of the same engine answer where a node does not: the node does not pass for one that serves.
+func TestStrangerAnswers(t *testing.T) {
+	t.Parallel()
+	tools(t)
+	d := memcached.New(memcached.Config{})
+	c := config(t.TempDir(), nil)
+	c.Drivers = []engine.Driver{elsewhere{d, enginetest.Port(t)}}
+	s := open(t, c)
+	want := spec(engine.Memcached, "one")
+	want.Spec.Port = enginetest.Port(t)
+	if err := s.Apply(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	stranger := enginetest.Base(d, "1.6.6", "stranger")
+	stranger.Port = want.Spec.Port
+	r := enginetest.Start(t, d, stranger)
+	from, asked := connections(t, r), 0
+	enginetest.Await(t, "a supervisor that asked the stranger", func(context.Context) error {
+		asked++ // one of the connections is this test's own
+		if others := connections(t, r) - from - asked; others < 20 {
+			return fmt.Errorf("%d connections", others)
+		}
+		return nil
+	})
+	if st := status(t, s, "one"); st.State != supervise.Starting {
+		t.Errorf("%+v while process %d answers", st, r.PID())
+	}
+}
+
+// connections is how many connections a memcached has had.
+func connections(t *testing.T, r *enginetest.Running) int {
+	t.Helper()
+	conn, err := net.Dial("tcp", r.Spec.Listen().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := fmt.Fprint(conn, "stats\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(conn)
+	for lines.Scan() && lines.Text() != "END" {
+		var n int
+		if _, err := fmt.Sscanf(lines.Text(), "STAT total_connections %d", &n); err == nil {
+			return n
+		}
+	}
+	t.Fatal("no total_connections")
+	return 0
 }
