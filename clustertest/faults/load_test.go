@@ -27,7 +27,7 @@ func calls() int {
 func (w *world) under(t *testing.T, name string, fault func(t *testing.T, r *history.Recorder)) {
 	t.Helper()
 	r := history.New(len(w.nodes))
-	load := &history.Workload{Recorder: r, Clients: 6, Users: 15, Prefix: name + "-", Timeout: 5 * time.Second, Seed: 11}
+	load := &history.Workload{Recorder: r, Clients: 6, Users: 15, Prefix: name + "-", Timeout: 5 * time.Second, Seed: 11, MaxUnknown: 4}
 	for _, n := range w.nodes {
 		load.Nodes = append(load.Nodes, n.client)
 	}

@@ -315,15 +315,11 @@ func (r *Recorder) Answered(more int, done <-chan struct{}) {
 // patience is how long the search for an order may take. It is no bound of what is tested.
 const patience = time.Minute
 
-// maxUnknown is how many changes of unknown outcome a user may have before it is only read: each of them may have happened at any later
-// time, and the search for an order tries them all.
-const maxUnknown = 4
-
-// readable reports whether a user should only be read.
-func (r *Recorder) readable(name string) bool {
+// unknownOf returns how many changes of a user have an unknown outcome.
+func (r *Recorder) unknownOf(name string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.unknown[name] >= maxUnknown
+	return r.unknown[name]
 }
 
 // Check fails the test where no order explains the history, and prints the part of it that none explains. It returns a line of counts.
