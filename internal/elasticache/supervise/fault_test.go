@@ -75,6 +75,11 @@ func TestServerIsKilled(t *testing.T) {
 		rounds = 15
 	}
 	dir := t.TempDir()
+	t.Cleanup(func() { // where the test fails, its nodes must not stay
+		for _, pid := range below(t, dir) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 	adopted, seed := 0, uint64(rand.Int64())
 	random := rand.New(rand.NewPCG(seed, 1))
 	t.Logf("seed %d", seed)

@@ -3,6 +3,7 @@ package supervise_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -32,6 +33,10 @@ import (
 func TestMain(m *testing.M) {
 	if dir := os.Getenv("OSTIARY_TEST_SUPERVISE"); dir != "" {
 		serverProcess(dir)
+	}
+	flag.Parse()
+	if err := flag.Set("test.parallel", "5"); err != nil { // these tests wait for processes more than they compute
+		panic(err)
 	}
 	// A client whose node was killed dials it in the background and notices only within a second that it was closed.
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))

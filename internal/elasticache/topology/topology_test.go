@@ -3,6 +3,7 @@ package topology_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"strconv"
 	"sync"
@@ -21,6 +22,10 @@ import (
 
 // A client whose node was killed dials it in the background and notices only within a second that it was closed.
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil { // these tests wait for nodes' gossip more than they compute
+		panic(err)
+	}
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"))
 }
 
