@@ -12,6 +12,7 @@ import (
 	sdkiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/smithy-go"
 
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 	"github.com/ostiary-iam/ostiary/ostiarytest"
 )
 
@@ -23,21 +24,22 @@ type world struct {
 	iam     *sdkiam.Client
 	root    *sdk.Client
 	users   int
+	http    aws.HTTPClient
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, server: ostiarytest.New(t)}
+	w := &world{T: t, server: ostiarytest.New(t), http: testenv.HTTPClient()}
 	w.account = w.server.Account(t)
 	w.root = w.as(w.account.AccessKeyID, w.account.SecretAccessKey, "us-east-1")
-	w.iam = sdkiam.New(sdkiam.Options{Region: "us-east-1", BaseEndpoint: &w.server.URL,
+	w.iam = sdkiam.New(sdkiam.Options{Region: "us-east-1", BaseEndpoint: &w.server.URL, HTTPClient: w.http,
 		Credentials: credentials.NewStaticCredentialsProvider(w.account.AccessKeyID, w.account.SecretAccessKey, "")})
 	return w
 }
 
 // as is a client with these keys in that region.
 func (w *world) as(id, secret, region string) *sdk.Client {
-	return sdk.New(sdk.Options{Region: region, BaseEndpoint: &w.server.URL, RetryMaxAttempts: 1,
+	return sdk.New(sdk.Options{Region: region, BaseEndpoint: &w.server.URL, HTTPClient: w.http, Retryer: aws.NopRetryer{},
 		Credentials: credentials.NewStaticCredentialsProvider(id, secret, "")})
 }
 
