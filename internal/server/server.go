@@ -39,7 +39,7 @@ type Config struct {
 	Ready func() error
 	// Metrics answers GET /metrics. Nil answers 404.
 	Metrics http.Handler
-	// Issuers answers what accounts publish as issuers of tokens, to anybody. Nil publishes nothing.
+	// Issuers answers what accounts publish as issuers of tokens, to anybody, as often as Throttle allows. Nil publishes nothing.
 	Issuers Issuers
 	// Operator is the operator API. Its zero value refuses everything.
 	Operator Operator
@@ -57,7 +57,8 @@ type Config struct {
 	Drain time.Duration
 	// Limits bound what clients can hold; its zero value means the defaults.
 	Limits Limits
-	// Throttle bounds how many requests of an address may have a wrong operator's token; nil: nothing does.
+	// Throttle bounds how many requests of an address may have a wrong operator's token, or ask for an issuer's documents; nil:
+	// nothing does.
 	Throttle *throttle.Throttle
 	// Meter counts connections, and what is refused; nil counts nothing.
 	Meter Meter
@@ -131,12 +132,23 @@ func (s *Server) routes() http.Handler {
 			s.cfg.SignIn.ServeHTTP(w, r)
 		case s.cfg.Issuers != nil && s.cfg.Issuers.Serves(r):
 			s.bounded(w, r)
-			s.cfg.Issuers.ServeHTTP(w, r)
+			s.publish(w, r)
 		default:
 			s.bounded(w, r)
 			s.cfg.API.ServeHTTP(w, r)
 		}
 	})
+}
+
+// publish answers an issuer's document. Anybody may ask, and an answer reads the store: an address has its budget of such requests.
+func (s *Server) publish(w http.ResponseWriter, r *http.Request) {
+	if !s.cfg.Throttle.Address(source(r)) {
+		s.cfg.Meter.Throttled("address", "issuer")
+		w.Header().Set("Retry-After", "1")
+		plain(w, http.StatusTooManyRequests, "Rate exceeded")
+		return
+	}
+	s.cfg.Issuers.ServeHTTP(w, r)
 }
 
 // signsIn reports whether a path is of signing in or of the console.
