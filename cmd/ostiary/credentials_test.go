@@ -47,7 +47,7 @@ func newProfiles(t *testing.T) *profiles {
 	srv := ostiarytest.Start(t, ostiarytest.Config{Now: p.now})
 	a := srv.Account(t)
 	p.url, p.account = srv.URL, a.AccountID
-	c := iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &srv.URL, Credentials: credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, "")})
+	c := iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &srv.URL, HTTPClient: testenv.HTTPClient(), Credentials: credentials.NewStaticCredentialsProvider(a.AccessKeyID, a.SecretAccessKey, "")})
 	ctx := t.Context()
 	check := func(_ any, err error) {
 		t.Helper()

@@ -25,6 +25,7 @@ import (
 	"github.com/ostiary-iam/ostiary/internal/imds"
 	"github.com/ostiary-iam/ostiary/internal/node"
 	"github.com/ostiary-iam/ostiary/internal/secret"
+	"github.com/ostiary-iam/ostiary/internal/testenv"
 )
 
 const instance = "i-0123456789abcdef0"
@@ -60,7 +61,7 @@ func newWorld(t *testing.T) *world {
 	t.Cleanup(s.Close)
 	first, _ := n.First()
 	w.node, w.url, w.account = n, s.URL, first.AccountID
-	w.iam = iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &w.url, Credentials: credentials.NewStaticCredentialsProvider(first.AccessKeyID, first.SecretAccessKey.Reveal(), "")})
+	w.iam = iam.New(iam.Options{Region: "us-east-1", BaseEndpoint: &w.url, HTTPClient: testenv.HTTPClient(), Credentials: credentials.NewStaticCredentialsProvider(first.AccessKeyID, first.SecretAccessKey.Reveal(), "")})
 	return w
 }
 
