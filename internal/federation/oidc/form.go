@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -52,6 +53,8 @@ func ParseIssuerForm(text string) (IssuerForm, error) {
 		return IssuerForm{}, errors.New("it has more than a scheme, a host and a path")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
 		return IssuerForm{}, errors.New("http is for loopback addresses: verifiers want https")
+	case slices.Contains(strings.Split(u.Hostname(), "."), ""):
+		return IssuerForm{}, errors.New("a label of the host's name is empty")
 	case u.Host != strings.ToLower(u.Host):
 		return IssuerForm{}, errors.New("the host is to be written in small letters: verifiers compare issuers character by character")
 	}

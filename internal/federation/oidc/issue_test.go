@@ -140,7 +140,7 @@ func TestIssuerForms(t *testing.T) {
 			}
 		}
 	}
-	for _, bad := range []string{"", "{id}", "https://iam.example.com", "https://iam.example.com/issuers", "https://{id}.{id}.example.com", "https://iam.{id}.example.com",
+	for _, bad := range []string{"", "{id}", "https://iam.example.com", "https://iam.example.com/issuers", "https://{id}.{id}.example.com", "https://{id}..", "https://{id}.a..b", "https://iam.example.com./issuers/{id}", "https://iam.{id}.example.com",
 		"https://x{id}.example.com", "https://{id}", "https://{id}/", "https://{id}.example.com/", "https://{id}.example.com/x", "https://iam.example.com/{id}/", "https://iam.example.com/x{id}",
 		"https://iam.example.com//{id}", "https://iam.example.com/../{id}", "https://iam.example.com/%41/{id}", "https://iam.example.com/?x={id}", "https://iam.example.com/#{id}",
 		"https://iam.example.com/{id}?", "https://iam.example.com/{id}#", "https://me@iam.example.com/{id}", "https://IAM.example.com/{id}", "http://iam.example.com/{id}", "http://{id}.example.com",
