@@ -291,7 +291,8 @@ func TestNoWayAroundTheGate(t *testing.T) {
 		"CacheSecurityGroupName": "old", "EC2SecurityGroupName": "web", "EC2SecurityGroupOwnerId": i.account, "UserId": "app", "Engine": "redis", "AccessString": "on ~* +@read",
 		"CacheParameterGroupName": "hot", "CacheParameterGroupFamily": "redis7", "ParameterNameValues.ParameterNameValue.1.ParameterName": "databases",
 		"ParameterNameValues.ParameterNameValue.1.ParameterValue": "32",
-		"UserGroupId": "crew", "NoPasswordRequired": "true", "UserIds.member.1": "default",
+		"ReservedCacheNodesOfferingId":                            "none",
+		"UserGroupId":                                             "crew", "NoPasswordRequired": "true", "UserIds.member.1": "default",
 		"CacheSubnetGroupName": "front", "CacheSubnetGroupDescription": "x", "SubnetIds.SubnetIdentifier.1": "subnet-1",
 		"Password": "First-horse-1", "OldPassword": "First-horse-1", "NewPassword": "Second-horse-2",
 	}

@@ -129,6 +129,7 @@ func ARN(r Record) string { return IDOf(r).ARN() }
 // types has a reader for every type that is built.
 var types = map[Type]func(value []byte) (Record, error){
 	ParameterGroup: reader[ParameterGroupRecord],
+	ReservedNode:   reader[ReservationRecord],
 	SecurityGroup:  reader[SecurityGroupRecord],
 	SubnetGroup:    reader[SubnetGroupRecord],
 	User:           reader[UserRecord],

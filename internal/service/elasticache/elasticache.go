@@ -46,7 +46,7 @@ func New(c Config) *gate.Service {
 // rows joins the permission rows of all files.
 func (s *service) rows() map[string]gate.Row {
 	all := make(map[string]gate.Row)
-	for _, some := range []map[string]gate.Row{subnetGroupRows, securityGroupRows, parameterGroupRows, engineVersionRows, userRows, userGroupRows, tagRows} {
+	for _, some := range []map[string]gate.Row{subnetGroupRows, securityGroupRows, parameterGroupRows, engineVersionRows, reservationRows, userRows, userGroupRows, tagRows} {
 		maps.Copy(all, some)
 	}
 	return all

@@ -30,7 +30,10 @@ var codes = map[said]gate.Code{
 	{fault.NotFound, string(inventory.ServerlessSnapshot)}: {Code: "ServerlessCacheSnapshotNotFoundFault", Status: http.StatusNotFound},
 	{fault.NotFound, inventory.SubjectTag}:                 {Code: "TagNotFound", Status: http.StatusNotFound},
 
-	{fault.NotFound, inventory.SubjectIngress}: {Code: "AuthorizationNotFound", Status: http.StatusNotFound},
+	{fault.NotFound, subjectOffering}:                     {Code: "ReservedCacheNodesOfferingNotFound", Status: http.StatusNotFound},
+	{fault.Exists, string(inventory.ReservedNode)}:        {Code: "ReservedCacheNodeAlreadyExists", Status: http.StatusNotFound},
+	{fault.LimitExceeded, string(inventory.ReservedNode)}: {Code: "ReservedCacheNodeQuotaExceeded", Status: http.StatusBadRequest},
+	{fault.NotFound, inventory.SubjectIngress}:            {Code: "AuthorizationNotFound", Status: http.StatusNotFound},
 
 	{fault.Exists, string(inventory.ParameterGroup)}:               {Code: "CacheParameterGroupAlreadyExists", Status: http.StatusBadRequest},
 	{fault.LimitExceeded, string(inventory.ParameterGroup)}:        {Code: "CacheParameterGroupQuotaExceeded", Status: http.StatusBadRequest},

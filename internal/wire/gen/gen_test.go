@@ -60,7 +60,7 @@ func TestCommittedIsGenerated(t *testing.T) {
 }
 
 // ceiling is how many operations may be unbuilt. It only ever goes down.
-var ceiling = map[string]int{"iam": 0, "sts": 0, "organizations": 63, "elasticache": 49}
+var ceiling = map[string]int{"iam": 0, "sts": 0, "organizations": 63, "elasticache": 46}
 
 func TestUnbuiltOnlyShrinks(t *testing.T) {
 	for name, api := range apis {

@@ -253,14 +253,12 @@ var API = wire.NewAPI(wire.API{
 		NewOutput: func() wire.Output { return new(ReservedCacheNodeMessage) },
 		Errors:    []string{"ReservedCacheNodeNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"ReservedCacheNodes"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeReservedCacheNodesOfferings", NewInput: func() wire.Input { return new(DescribeReservedCacheNodesOfferingsMessage) },
 		NewOutput: func() wire.Output { return new(ReservedCacheNodesOfferingMessage) },
 		Errors:    []string{"ReservedCacheNodesOfferingNotFound", "InvalidParameterValue", "InvalidParameterCombination"},
 		Pages:     &wire.Pages{InputToken: "Marker", OutputToken: "Marker", LimitKey: "MaxRecords", MoreResults: "", ResultKeys: []string{"ReservedCacheNodesOfferings"}},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "DescribeServerlessCacheSnapshots", NewInput: func() wire.Input { return new(DescribeServerlessCacheSnapshotsRequest) },
@@ -410,7 +408,6 @@ var API = wire.NewAPI(wire.API{
 		Name: "PurchaseReservedCacheNodesOffering", NewInput: func() wire.Input { return new(PurchaseReservedCacheNodesOfferingMessage) },
 		NewOutput: func() wire.Output { return new(PurchaseReservedCacheNodesOfferingResult) },
 		Errors:    []string{"ReservedCacheNodesOfferingNotFound", "ReservedCacheNodeAlreadyExists", "ReservedCacheNodeQuotaExceeded", "TagQuotaPerResourceExceeded", "InvalidParameterValue", "InvalidParameterCombination"},
-		Unbuilt:   "ElastiCache: the service is not built.",
 	},
 	{
 		Name: "RebalanceSlotsInGlobalReplicationGroup", NewInput: func() wire.Input { return new(RebalanceSlotsInGlobalReplicationGroupMessage) },

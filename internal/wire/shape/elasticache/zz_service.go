@@ -30,6 +30,8 @@ type Service[C any] interface {
 	DescribeCacheSecurityGroups(ctx context.Context, c C, in *DescribeCacheSecurityGroupsMessage) (*CacheSecurityGroupMessage, error)
 	DescribeCacheSubnetGroups(ctx context.Context, c C, in *DescribeCacheSubnetGroupsMessage) (*CacheSubnetGroupMessage, error)
 	DescribeEngineDefaultParameters(ctx context.Context, c C, in *DescribeEngineDefaultParametersMessage) (*DescribeEngineDefaultParametersResult, error)
+	DescribeReservedCacheNodes(ctx context.Context, c C, in *DescribeReservedCacheNodesMessage) (*ReservedCacheNodeMessage, error)
+	DescribeReservedCacheNodesOfferings(ctx context.Context, c C, in *DescribeReservedCacheNodesOfferingsMessage) (*ReservedCacheNodesOfferingMessage, error)
 	DescribeUserGroups(ctx context.Context, c C, in *DescribeUserGroupsMessage) (*DescribeUserGroupsResult, error)
 	DescribeUsers(ctx context.Context, c C, in *DescribeUsersMessage) (*DescribeUsersResult, error)
 	ListTagsForResource(ctx context.Context, c C, in *ListTagsForResourceMessage) (*TagListMessage, error)
@@ -37,6 +39,7 @@ type Service[C any] interface {
 	ModifyCacheSubnetGroup(ctx context.Context, c C, in *ModifyCacheSubnetGroupMessage) (*ModifyCacheSubnetGroupResult, error)
 	ModifyUser(ctx context.Context, c C, in *ModifyUserMessage) (*User, error)
 	ModifyUserGroup(ctx context.Context, c C, in *ModifyUserGroupMessage) (*UserGroup, error)
+	PurchaseReservedCacheNodesOffering(ctx context.Context, c C, in *PurchaseReservedCacheNodesOfferingMessage) (*PurchaseReservedCacheNodesOfferingResult, error)
 	RemoveTagsFromResource(ctx context.Context, c C, in *RemoveTagsFromResourceMessage) (*TagListMessage, error)
 	ResetCacheParameterGroup(ctx context.Context, c C, in *ResetCacheParameterGroupMessage) (*CacheParameterGroupNameMessage, error)
 	RevokeCacheSecurityGroupIngress(ctx context.Context, c C, in *RevokeCacheSecurityGroupIngressMessage) (*RevokeCacheSecurityGroupIngressResult, error)
@@ -45,33 +48,36 @@ type Service[C any] interface {
 // Bind gives the methods of s by operation name.
 func Bind[C any](s Service[C]) map[string]wire.Handler[C] {
 	return map[string]wire.Handler[C]{
-		"AddTagsToResource":                  wire.WithOutput(s.AddTagsToResource),
-		"AuthorizeCacheSecurityGroupIngress": wire.WithOutput(s.AuthorizeCacheSecurityGroupIngress),
-		"CreateCacheParameterGroup":          wire.WithOutput(s.CreateCacheParameterGroup),
-		"CreateCacheSecurityGroup":           wire.WithOutput(s.CreateCacheSecurityGroup),
-		"CreateCacheSubnetGroup":             wire.WithOutput(s.CreateCacheSubnetGroup),
-		"CreateUser":                         wire.WithOutput(s.CreateUser),
-		"CreateUserGroup":                    wire.WithOutput(s.CreateUserGroup),
-		"DeleteCacheParameterGroup":          wire.WithoutOutput(s.DeleteCacheParameterGroup),
-		"DeleteCacheSecurityGroup":           wire.WithoutOutput(s.DeleteCacheSecurityGroup),
-		"DeleteCacheSubnetGroup":             wire.WithoutOutput(s.DeleteCacheSubnetGroup),
-		"DeleteUser":                         wire.WithOutput(s.DeleteUser),
-		"DeleteUserGroup":                    wire.WithOutput(s.DeleteUserGroup),
-		"DescribeCacheEngineVersions":        wire.WithOutput(s.DescribeCacheEngineVersions),
-		"DescribeCacheParameterGroups":       wire.WithOutput(s.DescribeCacheParameterGroups),
-		"DescribeCacheParameters":            wire.WithOutput(s.DescribeCacheParameters),
-		"DescribeCacheSecurityGroups":        wire.WithOutput(s.DescribeCacheSecurityGroups),
-		"DescribeCacheSubnetGroups":          wire.WithOutput(s.DescribeCacheSubnetGroups),
-		"DescribeEngineDefaultParameters":    wire.WithOutput(s.DescribeEngineDefaultParameters),
-		"DescribeUserGroups":                 wire.WithOutput(s.DescribeUserGroups),
-		"DescribeUsers":                      wire.WithOutput(s.DescribeUsers),
-		"ListTagsForResource":                wire.WithOutput(s.ListTagsForResource),
-		"ModifyCacheParameterGroup":          wire.WithOutput(s.ModifyCacheParameterGroup),
-		"ModifyCacheSubnetGroup":             wire.WithOutput(s.ModifyCacheSubnetGroup),
-		"ModifyUser":                         wire.WithOutput(s.ModifyUser),
-		"ModifyUserGroup":                    wire.WithOutput(s.ModifyUserGroup),
-		"RemoveTagsFromResource":             wire.WithOutput(s.RemoveTagsFromResource),
-		"ResetCacheParameterGroup":           wire.WithOutput(s.ResetCacheParameterGroup),
-		"RevokeCacheSecurityGroupIngress":    wire.WithOutput(s.RevokeCacheSecurityGroupIngress),
+		"AddTagsToResource":                   wire.WithOutput(s.AddTagsToResource),
+		"AuthorizeCacheSecurityGroupIngress":  wire.WithOutput(s.AuthorizeCacheSecurityGroupIngress),
+		"CreateCacheParameterGroup":           wire.WithOutput(s.CreateCacheParameterGroup),
+		"CreateCacheSecurityGroup":            wire.WithOutput(s.CreateCacheSecurityGroup),
+		"CreateCacheSubnetGroup":              wire.WithOutput(s.CreateCacheSubnetGroup),
+		"CreateUser":                          wire.WithOutput(s.CreateUser),
+		"CreateUserGroup":                     wire.WithOutput(s.CreateUserGroup),
+		"DeleteCacheParameterGroup":           wire.WithoutOutput(s.DeleteCacheParameterGroup),
+		"DeleteCacheSecurityGroup":            wire.WithoutOutput(s.DeleteCacheSecurityGroup),
+		"DeleteCacheSubnetGroup":              wire.WithoutOutput(s.DeleteCacheSubnetGroup),
+		"DeleteUser":                          wire.WithOutput(s.DeleteUser),
+		"DeleteUserGroup":                     wire.WithOutput(s.DeleteUserGroup),
+		"DescribeCacheEngineVersions":         wire.WithOutput(s.DescribeCacheEngineVersions),
+		"DescribeCacheParameterGroups":        wire.WithOutput(s.DescribeCacheParameterGroups),
+		"DescribeCacheParameters":             wire.WithOutput(s.DescribeCacheParameters),
+		"DescribeCacheSecurityGroups":         wire.WithOutput(s.DescribeCacheSecurityGroups),
+		"DescribeCacheSubnetGroups":           wire.WithOutput(s.DescribeCacheSubnetGroups),
+		"DescribeEngineDefaultParameters":     wire.WithOutput(s.DescribeEngineDefaultParameters),
+		"DescribeReservedCacheNodes":          wire.WithOutput(s.DescribeReservedCacheNodes),
+		"DescribeReservedCacheNodesOfferings": wire.WithOutput(s.DescribeReservedCacheNodesOfferings),
+		"DescribeUserGroups":                  wire.WithOutput(s.DescribeUserGroups),
+		"DescribeUsers":                       wire.WithOutput(s.DescribeUsers),
+		"ListTagsForResource":                 wire.WithOutput(s.ListTagsForResource),
+		"ModifyCacheParameterGroup":           wire.WithOutput(s.ModifyCacheParameterGroup),
+		"ModifyCacheSubnetGroup":              wire.WithOutput(s.ModifyCacheSubnetGroup),
+		"ModifyUser":                          wire.WithOutput(s.ModifyUser),
+		"ModifyUserGroup":                     wire.WithOutput(s.ModifyUserGroup),
+		"PurchaseReservedCacheNodesOffering":  wire.WithOutput(s.PurchaseReservedCacheNodesOffering),
+		"RemoveTagsFromResource":              wire.WithOutput(s.RemoveTagsFromResource),
+		"ResetCacheParameterGroup":            wire.WithOutput(s.ResetCacheParameterGroup),
+		"RevokeCacheSecurityGroupIngress":     wire.WithOutput(s.RevokeCacheSecurityGroupIngress),
 	}
 }
