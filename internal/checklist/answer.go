@@ -61,7 +61,7 @@ func (w *watcher) Do(r *http.Request) (*http.Response, error) {
 	}
 	res, err := w.next.Do(r)
 	api, ok := apiOfVersion[form.Get("Version")]
-	if err != nil || !ok {
+	if err != nil || !ok || res.StatusCode >= http.StatusInternalServerError { // faults strike where they like: another run has others
 		return res, err
 	}
 	m := Mark{Kind: OperationSeen, Subject: api + " " + form.Get("Action")}
