@@ -26,3 +26,8 @@ func quotaExceeded(t Type) error {
 func inUse(t Type, name, by string) error {
 	return &fault.Error{Kind: fault.DeleteConflict, Subject: string(t), Message: labels[t] + " " + name + " is in use by " + by + "."}
 }
+
+// Combination is the error of parameters that cannot stand together, or not without each other.
+func Combination(message string) error {
+	return &fault.Error{Kind: fault.InvalidInput, Subject: SubjectCombination, Message: message}
+}

@@ -160,10 +160,11 @@ func (tx Tx) Untag(id ID, keys []string) ([]entity.Tag, error) {
 	}
 	m := r.About()
 	for _, key := range keys {
-		if _, ok := tag(m.Tags, key); !ok {
+		i := slices.IndexFunc(m.Tags, func(t entity.Tag) bool { return t.Key == key })
+		if i < 0 {
 			return nil, tx.fail(&fault.Error{Kind: fault.NotFound, Subject: SubjectTag, Message: "The tag key " + key + " is not on the resource " + id.ARN() + "."})
 		}
-		m.Tags = slices.DeleteFunc(m.Tags, func(t entity.Tag) bool { return t.Key == key })
+		m.Tags = slices.Delete(m.Tags, i, i+1)
 	}
 	tx.put(r)
 	return m.Tags, nil

@@ -183,7 +183,7 @@ func (tx Tx) prove(u *UserRecord, s Secrets) error {
 	u.Authentication = s.Authentication
 	switch {
 	case s.Authentication != ByPassword && s.Passwords != nil:
-		return combination("Passwords can be given only with the authentication type password.")
+		return Combination("Passwords can be given only with the authentication type password.")
 	case s.Authentication != ByPassword:
 		u.Passwords = nil
 		return nil
@@ -225,38 +225,10 @@ func checkUser(u *UserRecord) error {
 		return fault.New(fault.InvalidInput, "The user name must be 1 to 120 printable characters without quotes.")
 	}
 	if u.Authentication == ByIAM && !strings.EqualFold(u.UserName, u.Name) {
-		return combination("The user ID and the user name must be the same for users with the authentication type iam.")
+		return Combination("The user ID and the user name must be the same for users with the authentication type iam.")
 	}
 	if _, err := engine.ParseAccess(u.Access); err != nil {
 		return fault.New(fault.InvalidInput, "Invalid access string: %s", strings.TrimPrefix(err.Error(), "access string: "))
 	}
 	return nil
-}
-
-func combination(message string) error {
-	return &fault.Error{Kind: fault.InvalidInput, Subject: SubjectCombination, Message: message}
-}
-
-// digest opens a sealed password: the SHA-256 of it in hexadecimal, as engines take it.
-func digest(ring Opener, u *UserRecord, sealed []byte) (secret.Text, error) {
-	text, err := ring.Open(seal.CachePassword, sealed, IDOf(u).key())
-	return secret.New(string(text)), err
-}
-
-// Opener opens what was sealed: a *[seal.Ring].
-type Opener interface {
-	Open(purpose seal.Purpose, sealed, ad []byte) ([]byte, error)
-}
-
-// Digests are a user's passwords as engines take them: SHA-256 in hexadecimal.
-func (u *UserRecord) Digests(ring Opener) ([]secret.Text, error) {
-	var all []secret.Text
-	for _, sealed := range u.Passwords {
-		d, err := digest(ring, u, sealed)
-		if err != nil {
-			return nil, fmt.Errorf("opening a password of the user %s: %w", u.Name, err)
-		}
-		all = append(all, d)
-	}
-	return all, nil
 }

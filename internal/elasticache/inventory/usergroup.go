@@ -40,7 +40,7 @@ func (tx Tx) ModifyUserGroup(account, region, name string, engine *string, add, 
 	}
 	if engine != nil {
 		if *engine != g.Engine && !(g.Engine == Redis && *engine == Valkey) {
-			return nil, tx.fail(combination("A user group can be changed from redis to valkey only."))
+			return nil, tx.fail(Combination("A user group can be changed from redis to valkey only."))
 		}
 		g.Engine = *engine
 	}
@@ -135,7 +135,7 @@ func (tx Tx) changeMembers(g *UserGroupRecord, add, remove []string) error {
 // fits says why a user cannot be in a group: users for Valkey cannot be in one for Redis.
 func fits(g *UserGroupRecord, u *UserRecord) error {
 	if g.Engine == Redis && u.Engine == Valkey {
-		return combination("User " + u.Name + " is for the engine valkey and cannot be in the user group " + g.Name + " for redis.")
+		return Combination("User " + u.Name + " is for the engine valkey and cannot be in the user group " + g.Name + " for redis.")
 	}
 	return nil
 }

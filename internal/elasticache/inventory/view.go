@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/btree"
 
-	"github.com/ostiary-iam/ostiary/internal/entity"
 	"github.com/ostiary-iam/ostiary/internal/store"
 	"github.com/ostiary-iam/ostiary/internal/store/follow"
 )
@@ -31,9 +30,6 @@ func before(a, b node) bool { return a.key < b.key }
 
 // Revision is the state that the view shows.
 func (v *View) Revision() store.Revision { return v.revision }
-
-// Len is the number of resources.
-func (v *View) Len() int { return v.nodes.Len() }
 
 // Find returns the resource with that ID, nil where there is none, with the guard that holds as long as that is so.
 func (v *View) Find(id ID) (Record, store.Guard) {
@@ -74,13 +70,6 @@ func List[T any, P interface {
 			p, ok := n.record.(P)
 			return ok && yield(p)
 		})
-	}
-}
-
-// All yields every resource.
-func (v *View) All() iter.Seq[Record] {
-	return func(yield func(Record) bool) {
-		v.nodes.Ascend(func(n node) bool { return yield(n.record) })
 	}
 }
 
@@ -153,13 +142,3 @@ func (r *round) Apply(b store.Batch) error {
 func (r *round) End() *View { return r.next }
 
 func (r *round) Published() {}
-
-// tag returns the value of a tag.
-func tag(tags []entity.Tag, key string) (string, bool) {
-	for _, t := range tags {
-		if t.Key == key {
-			return t.Value, true
-		}
-	}
-	return "", false
-}

@@ -16,6 +16,15 @@ func deref[T any](p *T, or T) T {
 	return *p
 }
 
+// shown is a list of records as an answer has them; it is never nil, so that an empty list is written.
+func shown[R, S any](records []R, show func(R) *S) []S {
+	out := make([]S, 0, len(records))
+	for _, r := range records {
+		out = append(out, *show(r))
+	}
+	return out
+}
+
 // entityTags are the tags of a request. A tag without a value has the empty one.
 func entityTags(tags []shape.Tag) []entity.Tag {
 	if len(tags) == 0 {
@@ -49,6 +58,14 @@ func checkRecords(n *int) error {
 
 // maxName is the longest name of subnet, parameter and security groups.
 const maxName = 255
+
+// checkGroupName is checkName for groups of which AWS keeps the one called default to itself.
+func checkGroupName(parameter, name string) error {
+	if strings.EqualFold(name, "default") {
+		return fault.New(fault.InvalidInput, "The name default is reserved.")
+	}
+	return checkName(parameter, name, maxName)
+}
 
 // checkName holds the name of a new resource to letters, digits and hyphens, a letter first, no hyphen at the end and no two in a row.
 func checkName(parameter, name string, longest int) error {

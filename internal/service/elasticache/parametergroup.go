@@ -84,7 +84,7 @@ func (s *service) ResetCacheParameterGroup(ctx context.Context, c *gate.Call, in
 	}
 	all := deref(in.ResetAllParameters, false)
 	if all == (len(names) > 0) {
-		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination, Message: "Either ResetAllParameters or ParameterNameValues must be given."}
+		return nil, inventory.Combination("Either ResetAllParameters or ParameterNameValues must be given.")
 	}
 	return s.changeGroup(ctx, c, func(tx inventory.Tx) (*inventory.ParameterGroupRecord, error) {
 		return tx.ResetParameters(c.Account(), c.Region(), in.CacheParameterGroupName, all, names)
@@ -128,11 +128,7 @@ func (s *service) DescribeCacheParameterGroups(_ context.Context, c *gate.Call, 
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.CacheParameterGroupsMessage{Marker: next, CacheParameterGroups: make([]shape.CacheParameterGroup, 0, len(groups))}
-	for _, g := range groups {
-		out.CacheParameterGroups = append(out.CacheParameterGroups, *parameterGroup(g))
-	}
-	return out, nil
+	return &shape.CacheParameterGroupsMessage{Marker: next, CacheParameterGroups: shown(groups, parameterGroup)}, nil
 }
 
 func parameterGroup(g *inventory.ParameterGroupRecord) *shape.CacheParameterGroup {

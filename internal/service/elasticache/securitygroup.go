@@ -2,11 +2,9 @@ package elasticache
 
 import (
 	"context"
-	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
-	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 )
@@ -27,11 +25,8 @@ var securityGroupRows = map[string]gate.Row{
 }
 
 func (s *service) CreateCacheSecurityGroup(ctx context.Context, c *gate.Call, in *shape.CreateCacheSecurityGroupMessage) (*shape.CreateCacheSecurityGroupResult, error) {
-	if err := checkName("CacheSecurityGroupName", in.CacheSecurityGroupName, maxName); err != nil {
+	if err := checkGroupName("CacheSecurityGroupName", in.CacheSecurityGroupName); err != nil {
 		return nil, err
-	}
-	if strings.EqualFold(in.CacheSecurityGroupName, "default") {
-		return nil, fault.New(fault.InvalidInput, "The name default is reserved.")
 	}
 	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.CreateCacheSecurityGroupResult, error) {
 		g := &inventory.SecurityGroupRecord{Meta: meta(c, in.CacheSecurityGroupName, in.Tags), Description: in.Description}
@@ -73,11 +68,7 @@ func (s *service) DescribeCacheSecurityGroups(_ context.Context, c *gate.Call, i
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.CacheSecurityGroupMessage{Marker: next, CacheSecurityGroups: make([]shape.CacheSecurityGroup, 0, len(groups))}
-	for _, g := range groups {
-		out.CacheSecurityGroups = append(out.CacheSecurityGroups, *securityGroup(g))
-	}
-	return out, nil
+	return &shape.CacheSecurityGroupMessage{Marker: next, CacheSecurityGroups: shown(groups, securityGroup)}, nil
 }
 
 func securityGroup(g *inventory.SecurityGroupRecord) *shape.CacheSecurityGroup {

@@ -4,11 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
 
 	"github.com/ostiary-iam/ostiary/internal/directory"
 	"github.com/ostiary-iam/ostiary/internal/elasticache/inventory"
-	"github.com/ostiary-iam/ostiary/internal/fault"
 	"github.com/ostiary-iam/ostiary/internal/gate"
 	shape "github.com/ostiary-iam/ostiary/internal/wire/shape/elasticache"
 )
@@ -27,11 +25,8 @@ var subnetGroupRows = map[string]gate.Row{
 }
 
 func (s *service) CreateCacheSubnetGroup(ctx context.Context, c *gate.Call, in *shape.CreateCacheSubnetGroupMessage) (*shape.CreateCacheSubnetGroupResult, error) {
-	if err := checkName("CacheSubnetGroupName", in.CacheSubnetGroupName, maxName); err != nil {
+	if err := checkGroupName("CacheSubnetGroupName", in.CacheSubnetGroupName); err != nil {
 		return nil, err
-	}
-	if strings.EqualFold(in.CacheSubnetGroupName, "default") {
-		return nil, fault.New(fault.InvalidInput, "The name default is reserved.")
 	}
 	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.CreateCacheSubnetGroupResult, error) {
 		g := &inventory.SubnetGroupRecord{Meta: meta(c, in.CacheSubnetGroupName, in.Tags), Description: in.CacheSubnetGroupDescription, Subnets: in.SubnetIds}
@@ -63,11 +58,7 @@ func (s *service) DescribeCacheSubnetGroups(_ context.Context, c *gate.Call, in 
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.CacheSubnetGroupMessage{Marker: next, CacheSubnetGroups: make([]shape.CacheSubnetGroup, 0, len(groups))}
-	for _, g := range groups {
-		out.CacheSubnetGroups = append(out.CacheSubnetGroups, *subnetGroup(g))
-	}
-	return out, nil
+	return &shape.CacheSubnetGroupMessage{Marker: next, CacheSubnetGroups: shown(groups, subnetGroup)}, nil
 }
 
 func subnetGroup(g *inventory.SubnetGroupRecord) *shape.CacheSubnetGroup {

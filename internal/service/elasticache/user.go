@@ -63,8 +63,7 @@ func secrets(mode *shape.AuthenticationMode, none *bool, passwords []secret.Text
 	}
 	switch {
 	case ways > 1:
-		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination,
-			Message: "Only one of AuthenticationMode, NoPasswordRequired and Passwords can be given."}
+		return nil, inventory.Combination("Only one of AuthenticationMode, NoPasswordRequired and Passwords can be given.")
 	case mode != nil:
 		types := map[string]inventory.Authentication{typePassword: inventory.ByPassword, typeNoPassword: inventory.ByNothing, typeIAM: inventory.ByIAM}
 		way, ok := types[deref(mode.Type, "")]
@@ -89,8 +88,7 @@ func (s *service) CreateUser(ctx context.Context, c *gate.Call, in *shape.Create
 		return nil, err
 	}
 	if how == nil {
-		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination,
-			Message: "One of AuthenticationMode, NoPasswordRequired and Passwords must be given."}
+		return nil, inventory.Combination("One of AuthenticationMode, NoPasswordRequired and Passwords must be given.")
 	}
 	return gate.Commit(ctx, s.dir, c, func(tx *directory.Tx) (*shape.User, error) {
 		u := &inventory.UserRecord{Meta: meta(c, in.UserId, in.Tags), UserName: in.UserName, Engine: strings.ToLower(in.Engine), Access: in.AccessString}
@@ -107,7 +105,7 @@ func (s *service) ModifyUser(ctx context.Context, c *gate.Call, in *shape.Modify
 		return nil, err
 	}
 	if in.AccessString != nil && in.AppendAccessString != nil {
-		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination, Message: "Only one of AccessString and AppendAccessString can be given."}
+		return nil, inventory.Combination("Only one of AccessString and AppendAccessString can be given.")
 	}
 	ch := inventory.UserChange{Access: in.AccessString, Append: in.AppendAccessString, Secrets: how}
 	if in.Engine != nil {
@@ -145,11 +143,7 @@ func (s *service) DescribeUsers(_ context.Context, c *gate.Call, in *shape.Descr
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeUsersResult{Marker: next, Users: make([]shape.User, 0, len(users))}
-	for _, u := range users {
-		out.Users = append(out.Users, *user(u))
-	}
-	return out, nil
+	return &shape.DescribeUsersResult{Marker: next, Users: shown(users, user)}, nil
 }
 
 // userFilter reads what users are asked for.

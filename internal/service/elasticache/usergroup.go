@@ -68,7 +68,7 @@ func (s *service) CreateUserGroup(ctx context.Context, c *gate.Call, in *shape.C
 
 func (s *service) ModifyUserGroup(ctx context.Context, c *gate.Call, in *shape.ModifyUserGroupMessage) (*shape.UserGroup, error) {
 	if in.UserIdsToAdd == nil && in.UserIdsToRemove == nil && in.Engine == nil {
-		return nil, &fault.Error{Kind: fault.InvalidInput, Subject: inventory.SubjectCombination, Message: "No modifications were requested."}
+		return nil, inventory.Combination("No modifications were requested.")
 	}
 	if err := tooMany(in.UserIdsToAdd, in.UserIdsToRemove); err != nil {
 		return nil, err
@@ -103,11 +103,7 @@ func (s *service) DescribeUserGroups(_ context.Context, c *gate.Call, in *shape.
 	if err != nil {
 		return nil, err
 	}
-	out := &shape.DescribeUserGroupsResult{Marker: next, UserGroups: make([]shape.UserGroup, 0, len(groups))}
-	for _, g := range groups {
-		out.UserGroups = append(out.UserGroups, *userGroup(g))
-	}
-	return out, nil
+	return &shape.DescribeUserGroupsResult{Marker: next, UserGroups: shown(groups, userGroup)}, nil
 }
 
 func userGroup(g *inventory.UserGroupRecord) *shape.UserGroup {
